@@ -1,0 +1,1 @@
+"""One folder per outside thing; the families do not know each other."""

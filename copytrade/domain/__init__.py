@@ -1,0 +1,1 @@
+"""Facts and rules: standard library only, no await, no clock, no I/O."""

@@ -1,0 +1,75 @@
+"""What the worker did, told to people and screens once it is durable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.book import BookSnapshot
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.market import Market
+    from copytrade.domain.positions import Position
+    from copytrade.domain.units import Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillDetected:
+    """A leader fill was stored for the first time, at `stored_at_ms`; `is_history` ones are never copied."""
+
+    recorded: RecordedFill
+    leader_label: str
+    market: Market | None
+    stored_at_ms: Millis
+    is_history: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillJoined:
+    """Another source reported a fill that is stored already."""
+
+    recorded: RecordedFill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """An attempt was stored, TRADE or SKIP; `book` is the one the decision saw."""
+
+    recorded: RecordedFill
+    attempt: ExecutionAttempt
+    market: Market | None
+    book: BookSnapshot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled:
+    """One execution was booked; `position` is the one after it, `leader_price` what the leader paid or got."""
+
+    attempt: ExecutionAttempt
+    fill: ExecutionFill
+    position: Position
+    recorded: RecordedFill | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEnded:
+    """An order is over."""
+
+    attempt: ExecutionAttempt
+    status: AttemptStatus
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something an operator should know (also a `worker_event` row)."""
+
+    code: str
+    detail: Mapping[str, object]
+    at_ms: Millis
+
+
+Happening: TypeAlias = FillDetected | FillJoined | Decided | OrderFilled | OrderEnded | Noted

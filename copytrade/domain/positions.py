@@ -1,0 +1,80 @@
+"""What we hold, folded from execution fills by average cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from copytrade.domain.attempts import ExecutionFill, Settlement
+from copytrade.domain.fills import Side
+from copytrade.domain.units import Shares, Usdc, notional_down, notional_up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class OversoldError(Exception):
+    """A fill sells more shares than are held: the ledger and the venue disagree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Shares of one token held by one strategy on one account.
+
+    `cost_usdc` is what the shares still held cost, without fees; `realized_pnl_usdc` is proceeds less the
+    average cost of what was sold, before fees; `fees_usdc` is every fee paid, so net PnL is
+    `realized_pnl_usdc - fees_usdc`.
+    """
+
+    strategy_id: str
+    account_id: str
+    token_id: str
+    shares: Shares = 0
+    cost_usdc: Usdc = 0
+    realized_pnl_usdc: Usdc = 0
+    fees_usdc: Usdc = 0
+
+
+def cash_flow(fill: ExecutionFill) -> Usdc:
+    """Return what a fill does to cash: negative for a buy, fees taken off in both directions."""
+    if fill.side is Side.BUY:
+        return -notional_up(fill.shares, fill.price) - fill.fee_usdc
+    return notional_down(fill.shares, fill.price) - fill.fee_usdc
+
+
+def apply_fill(position: Position, fill: ExecutionFill) -> Position:
+    """Return the position after one execution fill; a failed settlement changes nothing.
+
+    :raises OversoldError: the fill sells more than is held.
+    """
+    if fill.settlement is Settlement.FAILED:
+        return position
+    fees = position.fees_usdc + fill.fee_usdc
+    if fill.side is Side.BUY:
+        return replace(
+            position,
+            shares=position.shares + fill.shares,
+            cost_usdc=position.cost_usdc + notional_up(fill.shares, fill.price),
+            fees_usdc=fees,
+        )
+    if fill.shares > position.shares:
+        raise OversoldError(f"sold {fill.shares} of {position.shares} micro-shares of token {position.token_id}")
+    cost_sold = position.cost_usdc * fill.shares // position.shares
+    return replace(
+        position,
+        shares=position.shares - fill.shares,
+        cost_usdc=position.cost_usdc - cost_sold,
+        realized_pnl_usdc=position.realized_pnl_usdc + notional_down(fill.shares, fill.price) - cost_sold,
+        fees_usdc=fees,
+    )
+
+
+def fold(empty: Position, fills: Iterable[ExecutionFill]) -> Position:
+    """Return the position after all `fills`, in the order given.
+
+    :raises OversoldError: some fill sells more than is held at its turn.
+    """
+    position = empty
+    for fill in fills:
+        position = apply_fill(position, fill)
+    return position

@@ -1,0 +1,1 @@
+"""One file per stage of a fill, and the worker that runs them."""

@@ -1,0 +1,95 @@
+"""Where orders go: simulated or real, the engine cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from copytrade.domain.attempts import (
+        AttemptStatus,
+        ExecutionAttempt,
+        ExecutionFill,
+        ExecutionMode,
+        Reason,
+    )
+    from copytrade.domain.market import Market
+    from copytrade.domain.units import Millis
+
+
+class NotSentError(Exception):
+    """The order provably never left; it may be sent again."""
+
+
+class OutcomeUnknownError(Exception):
+    """The order may rest on the book: ask `find`, never send again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedOrder:
+    """An order with its identity fixed, before anything is sent.
+
+    `order_hash` is the same for the same attempt; `placed_at_ms` is when the venue is expected to have it.
+    """
+
+    attempt: ExecutionAttempt
+    market: Market
+    order_hash: str
+    placed_at_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """Part or all of an order was filled."""
+
+    fill: ExecutionFill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDone:
+    """An order ended: `status` is FILLED, CANCELED or FAILED. Comes after all of its `Executed`."""
+
+    attempt_id: UUID
+    status: AttemptStatus
+    reason: Reason | None
+    at_ms: Millis
+
+
+ExecutionEvent: TypeAlias = Executed | OrderDone
+
+
+class ExecutionAdapter(Protocol):
+    """The account that our orders belong to."""
+
+    @property
+    def mode(self) -> ExecutionMode:
+        """Whether orders are simulated or real."""
+
+    @property
+    def account_id(self) -> str:
+        """The account on whose behalf orders are made."""
+
+    def prepare(self, attempt: ExecutionAttempt, market: Market) -> PreparedOrder:
+        """Fix the order's identity and expected placement; local and repeatable."""
+
+    async def submit(self, order: PreparedOrder) -> None:
+        """Send a prepared order once; returns when it is on its way, its fate comes by `events`.
+
+        :raises NotSentError: it never left.
+        :raises OutcomeUnknownError: it may have arrived.
+        """
+
+    async def cancel(self, attempt_id: UUID) -> None:
+        """Ask for the rest of an order to be cancelled; nothing happens if it is not open."""
+
+    async def recover(self, attempt: ExecutionAttempt) -> None:
+        """Settle an attempt found open at start, by `events`; never sends a new order."""
+
+    def events(self) -> AsyncIterator[ExecutionEvent]:
+        """Yield executions and endings, in order per attempt, at least once."""
+
+    async def run(self) -> None:
+        """Work open orders until cancelled."""

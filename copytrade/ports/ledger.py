@@ -1,0 +1,150 @@
+"""The durable memory of the worker: what was seen, decided, sent and filled.
+
+Every method that writes is one transaction: when it returns, the whole change is durable; when it raises,
+none of it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.leaders import Leader
+    from copytrade.domain.market import Market
+    from copytrade.domain.positions import Position
+    from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import (
+        ChainConfirmed,
+        Cursor,
+        CursorScope,
+        FillsConfirmed,
+        FillsRemoved,
+        FillsSeen,
+    )
+
+
+class LedgerUnavailableError(Exception):
+    """The database cannot be read or written now; nothing was changed."""
+
+
+class SchemaOutdatedError(Exception):
+    """The database's schema is not the one this program needs; the text names the command to run."""
+
+
+class UnknownLeaderError(Exception):
+    """No leader has that address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What became of a batch: fills stored for the first time, fills met again (completed, moved or repeated)."""
+
+    new: tuple[RecordedFill, ...]
+    joined: tuple[RecordedFill, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphaned:
+    """What a reorg did: fills marked, attempts on them that were cancelled before sending, attempts already sent."""
+
+    fills: tuple[RecordedFill, ...]
+    cancelled: tuple[ExecutionAttempt, ...]
+    already_sent: tuple[ExecutionAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """An execution that was booked: its attempt and the position, both after it."""
+
+    attempt: ExecutionAttempt
+    position: Position
+
+
+class Ledger(Protocol):
+    """See the module: every write is one transaction."""
+
+    async def add_leader(self, leader: Leader) -> bool:
+        """Store a leader; False, changing nothing, if the address is known and enabled.
+
+        A known but disabled one is enabled again with the new values (its fills stay).
+        """
+
+    async def remove_leader(self, address: str) -> None:
+        """Disable a leader; his fills and our attempts stay.
+
+        :raises UnknownLeaderError: no such address.
+        """
+
+    async def leaders(self) -> tuple[Leader, ...]:
+        """Return all leaders, disabled ones too, by address."""
+
+    async def cursor(self, scope: CursorScope) -> Cursor | None:
+        """Return the cursor of exactly this scope, None if it never moved."""
+
+    async def ingest(self, seen: FillsSeen, *, now_ms: Millis) -> Ingested:
+        """Store raw payloads, fills and the cursor together, deduplicated over all sources and restarts.
+
+        A log is the same fill as a stored one if its place is the same, or if it is another log of the
+        same (transaction, order hash) whose stored block hash differs or is orphaned (re-inclusion:
+        the row gets the new place and key, and is no longer orphaned; paired by ordinal, that is in log
+        order). A log meets an API-only row with equal (transaction, leader, token, side) and size, and
+        completes it: place, fee, role, dedupe key. An API row meets a stored fill in the same way, each
+        stored fill meeting at most as many rows of one source as are identical (multiset). The cursor
+        never moves back here. Fills of addresses that are no leader are ignored.
+        """
+
+    async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
+        """Mark the fills of removed logs, cancel their PENDING attempts (ORPHANED), move the global cursor back."""
+
+    async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
+        """Set `confirmed_at` of fills that lack it and are not orphaned; return how many."""
+
+    async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
+        """Return fills since their leader was followed that have no attempt, oldest first; orphaned ones left out."""
+
+    async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
+        """Store an attempt; False, changing nothing, if its fill has one for this strategy and account."""
+
+    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+        """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more."""
+
+    async def book_execution(self, fill: ExecutionFill) -> Booked | None:
+        """Store an execution, advance its attempt, fold the position; None if it was booked before.
+
+        The attempt becomes PARTIAL, or FILLED when its target is reached (then `done_at` is the fill's time).
+        """
+
+    async def close_attempt(
+        self, attempt_id: UUID, *, status: AttemptStatus, reason: Reason | None, at_ms: Millis
+    ) -> ExecutionAttempt | None:
+        """End an open attempt, keeping its fills; its reasons gain `reason`. None if it had ended already."""
+
+    async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
+        """Return one attempt with its filled shares."""
+
+    async def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
+        """Return attempts that are PENDING, SUBMITTED or PARTIAL, oldest first."""
+
+    async def fill(self, leader_fill_id: UUID) -> RecordedFill | None:
+        """Return one leader fill."""
+
+    async def positions(self) -> tuple[Position, ...]:
+        """Return every position ever held, closed ones too."""
+
+    async def save_markets(self, markets: Sequence[Market]) -> None:
+        """Insert or update markets and their tokens; an update never turns known payouts into none."""
+
+    async def markets(self) -> tuple[Market, ...]:
+        """Return every stored market."""
+
+    async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
+        """Append a `worker_event`."""
+
+    async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
+        """Return tokens leaders traded since then and tokens we hold, without repeats."""

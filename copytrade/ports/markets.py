@@ -1,0 +1,30 @@
+"""The registry of markets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from copytrade.domain.market import Market
+
+
+class RegistryUnavailableError(Exception):
+    """The venue could not be asked about a token; asking again later may work."""
+
+
+class MarketRegistry(Protocol):
+    """Which market a token belongs to, answered from memory."""
+
+    def market_of(self, token_id: str) -> Market | None:
+        """Return the token's market from memory, None if it is not known; never touches the network."""
+
+    async def fetch(self, token_id: str) -> Market | None:
+        """Ask the venue once about a token that memory lacks, remember and store what it says.
+
+        Concurrent calls for one token share one request.
+
+        :raises RegistryUnavailableError: the venue did not answer usefully.
+        """
+
+    async def run(self) -> None:
+        """Keep the registry in step with the venue until cancelled; outages are waited out."""

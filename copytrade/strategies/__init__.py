@@ -1,0 +1,1 @@
+"""Decisions: pure functions from facts to attempts; none knows another."""
