@@ -1,0 +1,31 @@
+# Everything a newcomer needs; the work is done by the scripts these call.
+.DEFAULT_GOAL := help
+.SILENT:
+.PHONY: help setup demo test fmt lock clean
+
+help: ## Show this list
+	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with the locked dependencies and .venv/bin/copytrade
+	scripts/setup
+
+demo: setup ## Run the whole worker against a local Polymarket (FOR=30 stops after 30 s)
+	.venv/bin/copytrade demo $(if $(FOR),--for $(FOR))
+
+test: ## Run every check (ARGS="-k fees" goes to pytest)
+	scripts/setup dev
+	scripts/test $(ARGS)
+
+fmt: ## Format the code and apply the fixes that are safe
+	scripts/setup dev
+	.venv/bin/ruff check --fix-only --quiet .
+	.venv/bin/ruff format --quiet .
+
+lock: ## Bring the locks in line with pyproject.toml (ARGS=--upgrade takes the newest of all)
+	scripts/setup dev
+	scripts/lock $(ARGS)
+	scripts/setup dev
+
+clean: ## Remove .venv and everything the tools leave behind
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
