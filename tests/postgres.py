@@ -35,10 +35,11 @@ THROW_AWAY = ("fsync=off", "full_page_writes=off", "autovacuum=off", "listen_add
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Where `initdb` and `postgres` are, and the tree that must be readable for them to run."""
+    """Where `initdb` and `postgres` are, and the folders they need, with the one that holds all."""
 
     bin: Path
-    root: Path
+    base: Path
+    folders: tuple[Path, ...]
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +58,7 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
     """Give the URL of an empty database that only this test has."""
     name = f"copytrade_test_{os.getpid()}_{secrets.token_hex(4)}"
     with psycopg.connect(_dsn(make_url(postgres_url)), autocommit=True) as server:
-        server.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
-                sql.Identifier(name)
-            )
-        )
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
         try:
             yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
         finally:
@@ -93,13 +90,14 @@ def _find_binaries() -> Binaries:
         package = Path(wheel.origin).resolve().parent
         for tree in sorted(package.glob("pginstall*"), reverse=True):
             if (tree / "bin" / "initdb").exists():
-                return Binaries(bin=tree / "bin", root=tree)
+                libraries = package.with_name(f"{package.name}.libs")
+                return Binaries(bin=tree / "bin", base=package.parent, folders=(tree, libraries))
     on_path = shutil.which("initdb")
     candidates = [Path(on_path).resolve().parent] if on_path else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     for folder in candidates:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return Binaries(bin=folder, root=folder.parent)
+            return Binaries(bin=folder, base=folder.parent, folders=(folder.parent,))
     pytest.fail(
         "no PostgreSQL for the tests: set TEST_DATABASE_URL, or run `make test` once to get one",
         pytrace=False,
@@ -124,12 +122,13 @@ def _server_owner() -> pwd.struct_passwd | None:
 
 def _reachable(binaries: Binaries, *, home: Path) -> Binaries:
     """Copy binaries that lie under a folder only root may enter."""
-    folders = (binaries.bin, *binaries.bin.parents)
-    if all(folder.stat().st_mode & 0o005 == 0o005 for folder in folders):
+    entered = (binaries.bin, *binaries.bin.parents)
+    if all(folder.stat().st_mode & 0o005 == 0o005 for folder in entered):
         return binaries
     copy = home / "install"
-    shutil.copytree(binaries.root, copy, symlinks=True)
-    return Binaries(bin=copy / binaries.bin.relative_to(binaries.root), root=copy)
+    for folder in binaries.folders:
+        shutil.copytree(folder, copy / folder.relative_to(binaries.base), symlinks=True)
+    return Binaries(bin=copy / binaries.bin.relative_to(binaries.base), base=copy, folders=())
 
 
 def _initialise(binaries: Binaries, *, home: Path, owner: pwd.struct_passwd | None) -> None:
