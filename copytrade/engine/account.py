@@ -1,0 +1,65 @@
+"""Stage 4: executions become fills, positions and endings in the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from copytrade.domain.happenings import OrderEnded, OrderFilled
+from copytrade.ports.execution import Executed, OrderDone
+
+if TYPE_CHECKING:
+    from copytrade.domain.attempts import ExecutionFill
+    from copytrade.engine.portfolio import Portfolio
+    from copytrade.ports.execution import ExecutionAdapter, ExecutionEvent
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.notifier import Notifier
+
+
+class Account:
+    """Books what the executor reports; a repeated report changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        executor: ExecutionAdapter,
+        portfolio: Portfolio,
+        notifier: Notifier,
+    ) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._portfolio = portfolio
+        self._notifier = notifier
+
+    async def run(self) -> None:
+        """Book events in order until cancelled."""
+        async for event in self._executor.events():
+            await self.book(event)
+
+    async def book(self, event: ExecutionEvent) -> None:
+        """Make one execution or ending durable."""
+        match event:
+            case Executed(fill=fill):
+                await self._book_fill(fill)
+            case OrderDone():
+                await self._end(event)
+            case _:
+                assert_never(event)
+
+    async def _book_fill(self, fill: ExecutionFill) -> None:
+        booked = await self._ledger.book_execution(fill)
+        if booked is None:
+            return
+        self._portfolio.book(booked)
+        recorded = await self._ledger.fill(booked.attempt.leader_fill_id)
+        self._notifier.tell(OrderFilled(attempt=booked.attempt, fill=fill, position=booked.position, recorded=recorded))
+
+    async def _end(self, done: OrderDone) -> None:
+        closed = await self._ledger.close_attempt(
+            done.attempt_id, status=done.status, reason=done.reason, at_ms=done.at_ms
+        )
+        ended = closed or await self._ledger.attempt(done.attempt_id)
+        if ended is None:
+            return
+        self._portfolio.follow(ended)
+        self._notifier.tell(OrderEnded(attempt=ended, status=ended.status, reason=done.reason))

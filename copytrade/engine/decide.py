@@ -1,0 +1,212 @@
+"""Stage 2: every fill to be copied gets its one attempt, TRADE or SKIP with reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt
+from copytrade.domain.book import QuoteTier
+from copytrade.domain.happenings import Decided
+from copytrade.domain.ids import attempt_id
+from copytrade.ports.markets import RegistryUnavailableError
+from copytrade.strategies import copy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from copytrade.domain.book import BookView
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.market import Market
+    from copytrade.domain.units import Millis
+    from copytrade.engine.inbox import Inbox
+    from copytrade.engine.portfolio import Portfolio
+    from copytrade.ports.books import BookStore
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.leader_fills import LeaderRoll
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+    from copytrade.ports.notifier import Notifier
+
+DECISIONS_AT_ONCE_MAX: Final = 500
+"""Fills in hand at a time; the others wait in the inbox or the ledger."""
+SWEEP_INTERVAL_MS: Final = 5_000
+SWEEP_LIMIT: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long a decision may wait for a market and for a first book."""
+
+    unmapped_ms: Millis
+    book_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A stored TRADE on its way to execution."""
+
+    attempt: ExecutionAttempt
+    market: Market
+
+
+class Decide:
+    """Turns recorded fills into attempts, in the order of arrival for each token."""
+
+    def __init__(
+        self,
+        *,
+        strategy_id: str,
+        rules: copy.CopyRules,
+        waits: Waits,
+        ledger: Ledger,
+        roll: LeaderRoll,
+        registry: MarketRegistry,
+        books: BookStore,
+        portfolio: Portfolio,
+        executor: ExecutionAdapter,
+        inbox: Inbox,
+        orders: asyncio.Queue[Approved],
+        notifier: Notifier,
+        clock: Clock,
+    ) -> None:
+        self._strategy_id = strategy_id
+        self._rules = rules
+        self._waits = waits
+        self._ledger = ledger
+        self._roll = roll
+        self._registry = registry
+        self._books = books
+        self._portfolio = portfolio
+        self._executor = executor
+        self._inbox = inbox
+        self._orders = orders
+        self._notifier = notifier
+        self._clock = clock
+        self._in_hand: set[UUID] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._room = asyncio.Semaphore(DECISIONS_AT_ONCE_MAX)
+
+    async def run(self) -> None:
+        """Decide whatever rings, and sweep for what did not, until cancelled."""
+        async with asyncio.TaskGroup() as decisions:
+            decisions.create_task(self._sweep(), name="sweep")
+            while True:
+                for recorded in await self._inbox.take():
+                    await self._start(recorded, decisions)
+
+    async def _sweep(self) -> None:
+        """Ring for fills that were stored but not decided: after a start, an overflow, a lost ring."""
+        while True:
+            waiting = await self._ledger.undecided(limit=SWEEP_LIMIT)
+            self._inbox.overflowed = False
+            self._inbox.put(recorded for recorded in waiting if recorded.id not in self._in_hand)
+            await self._clock.sleep_ms(SWEEP_INTERVAL_MS)
+
+    async def _start(self, recorded: RecordedFill, decisions: asyncio.TaskGroup) -> None:
+        if recorded.id in self._in_hand:
+            return
+        await self._room.acquire()
+        self._in_hand.add(recorded.id)
+        decisions.create_task(self._decide_in_turn(recorded), name=f"decide-{recorded.id}")
+
+    async def _decide_in_turn(self, recorded: RecordedFill) -> None:
+        try:
+            async with self._turn(recorded.fill.token_id):
+                await self.decide(recorded)
+        finally:
+            self._in_hand.discard(recorded.id)
+            self._room.release()
+
+    @asynccontextmanager
+    async def _turn(self, token_id: str) -> AsyncIterator[None]:
+        """Let the fills of one token through one by one: a sell must see the buy before it."""
+        lock = self._turns.setdefault(token_id, asyncio.Lock())
+        async with lock:
+            yield
+        if not lock.locked() and self._turns.get(token_id) is lock:
+            del self._turns[token_id]
+
+    async def decide(self, recorded: RecordedFill) -> None:
+        """Give one fill its attempt; nothing happens if it has one."""
+        facts = await self._gather(recorded)
+        verdict = copy.decide(facts, self._rules)
+        attempt = self._attempt(recorded, verdict, facts.now_ms)
+        if not await self._ledger.record_attempt(attempt):
+            return
+        self._portfolio.follow(attempt)
+        if verdict.decision is Decision.TRADE and facts.market is not None:
+            await self._orders.put(Approved(attempt=attempt, market=facts.market))
+        book = facts.view.book if facts.view else None
+        self._notifier.tell(Decided(recorded=recorded, attempt=attempt, market=facts.market, book=book))
+
+    async def _gather(self, recorded: RecordedFill) -> copy.CopyFacts:
+        """Collect what the decision needs, waiting within bounds; a fill that is too old waits for nothing."""
+        fill = recorded.fill
+        patient = not copy.is_too_old(fill, now_ms=self._clock.now_ms(), rules=self._rules)
+        started_ms = self._clock.monotonic_ms()
+        market = await self._market(fill.token_id, wait_ms=self._waits.unmapped_ms if patient else 0)
+        mapped_ms = self._clock.monotonic_ms()
+        view = None
+        if market is not None and market.enable_order_book:
+            view = await self._view(fill.token_id, wait_ms=self._waits.book_ms if patient else 0)
+        return copy.CopyFacts(
+            fill=fill,
+            leader=self._roll.leaders().get(fill.leader),
+            market=market,
+            view=view,
+            held=self._portfolio.sellable(fill.token_id),
+            unmapped_waited_ms=mapped_ms - started_ms,
+            book_waited_ms=self._clock.monotonic_ms() - mapped_ms,
+            now_ms=self._clock.now_ms(),
+        )
+
+    async def _market(self, token_id: str, *, wait_ms: Millis) -> Market | None:
+        """Return the market from memory, else ask the venue once and wait for its answer."""
+        known = self._registry.market_of(token_id)
+        if known is not None or wait_ms <= 0:
+            return known
+        try:
+            async with asyncio.timeout(wait_ms / 1000):
+                return await self._registry.fetch(token_id)
+        except (TimeoutError, RegistryUnavailableError):
+            return self._registry.market_of(token_id)
+
+    async def _view(self, token_id: str, *, wait_ms: Millis) -> BookView | None:
+        """Return the book; a missing one is waited for, a soft-stale one is refreshed first (R7)."""
+        view = self._books.view(token_id)
+        if view is None:
+            return await self._books.first_view(token_id, timeout_ms=wait_ms)
+        if view.tier is QuoteTier.SOFT_STALE and wait_ms > 0:
+            return await self._books.refresh(token_id) or self._books.view(token_id)
+        return view
+
+    def _attempt(self, recorded: RecordedFill, verdict: copy.Verdict, now_ms: Millis) -> ExecutionAttempt:
+        account_id = self._executor.account_id
+        is_trade = verdict.decision is Decision.TRADE
+        return ExecutionAttempt(
+            id=attempt_id(self._strategy_id, account_id, recorded.id),
+            strategy_id=self._strategy_id,
+            account_id=account_id,
+            leader_fill_id=recorded.id,
+            mode=self._executor.mode,
+            decision=verdict.decision,
+            reasons=verdict.reasons,
+            ratio=verdict.ratio,
+            token_id=recorded.fill.token_id,
+            side=recorded.fill.side,
+            size_shares_target=verdict.size,
+            limit_price=verdict.limit,
+            ttl_ms=self._rules.order_ttl_ms if is_trade else 0,
+            status=AttemptStatus.PENDING if is_trade else AttemptStatus.SKIPPED,
+            order_hash=None,
+            decided_at_ms=now_ms,
+            placed_at_ms=None,
+            first_fill_at_ms=None,
+            done_at_ms=None,
+            created_at_ms=now_ms,
+        )

@@ -1,0 +1,118 @@
+"""Stage 1: what a source reports becomes rows, once, together with its cursor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from copytrade.domain.attempts import AttemptStatus
+from copytrade.domain.happenings import FillDetected, FillJoined, Noted, OrderEnded
+from copytrade.domain.leaders import is_copied
+from copytrade.ports.leader_fills import (
+    ChainConfirmed,
+    FillsConfirmed,
+    FillsRemoved,
+    FillsSeen,
+    SourceNote,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.engine.inbox import Inbox
+    from copytrade.engine.portfolio import Portfolio
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.leader_fills import LeaderFillSource, LeaderRoll, SourceEvent
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+    from copytrade.ports.notifier import Notifier
+
+
+class Ingest:
+    """Stores what the sources report and rings the inbox; the ledger does the deduplication."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        roll: LeaderRoll,
+        registry: MarketRegistry,
+        portfolio: Portfolio,
+        inbox: Inbox,
+        notifier: Notifier,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._roll = roll
+        self._registry = registry
+        self._portfolio = portfolio
+        self._inbox = inbox
+        self._notifier = notifier
+        self._clock = clock
+
+    async def run(self, source: LeaderFillSource) -> None:
+        """Store one source's events in order until cancelled."""
+        async for event in source.events():
+            await self.store(event)
+
+    async def store(self, event: SourceEvent) -> None:
+        """Make one event durable and pass on what it means."""
+        match event:
+            case FillsSeen():
+                await self._store_fills(event)
+            case FillsRemoved():
+                await self._orphan(event)
+            case FillsConfirmed() | ChainConfirmed():
+                await self._ledger.confirm(event)
+            case SourceNote():
+                await self._note(event.code, {"source": event.source, **event.detail})
+            case _:
+                assert_never(event)
+
+    async def _store_fills(self, seen: FillsSeen) -> None:
+        if not seen.sightings and seen.cursor is None:
+            return
+        ingested = await self._ledger.ingest(seen, now_ms=self._clock.now_ms())
+        self._inbox.put(recorded for recorded in ingested.new if self._is_copied(recorded))
+        for recorded in ingested.new:
+            self._notifier.tell(self._detected(recorded))
+        for recorded in ingested.joined:
+            self._notifier.tell(FillJoined(recorded=recorded))
+
+    def _is_copied(self, recorded: RecordedFill) -> bool:
+        leader = self._roll.leaders().get(recorded.fill.leader)
+        return leader is not None and is_copied(leader, recorded.fill.fill_ts_ms)
+
+    def _detected(self, recorded: RecordedFill) -> FillDetected:
+        leader = self._roll.leaders().get(recorded.fill.leader)
+        return FillDetected(
+            recorded=recorded,
+            leader_label=leader.label if leader else "",
+            market=self._registry.market_of(recorded.fill.token_id),
+            stored_at_ms=self._clock.now_ms(),
+            is_history=not self._is_copied(recorded),
+        )
+
+    async def _orphan(self, removed: FillsRemoved) -> None:
+        """Mark what a reorg took away; unsent attempts end here, sent ones stay and are flagged."""
+        orphaned = await self._ledger.orphan(removed, now_ms=self._clock.now_ms())
+        for attempt in orphaned.cancelled:
+            self._portfolio.follow(attempt)
+            self._notifier.tell(OrderEnded(attempt=attempt, status=AttemptStatus.CANCELED, reason=attempt.reasons[-1]))
+        if orphaned.fills:
+            detail = {
+                "fills": [str(recorded.id) for recorded in orphaned.fills],
+                "cancelled": [str(attempt.id) for attempt in orphaned.cancelled],
+                "already_sent": [str(attempt.id) for attempt in orphaned.already_sent],
+            }
+            await self._note("REORG", detail)
+        if orphaned.already_sent:
+            await self._note(
+                "REORG_UNDER_COPY",
+                {"attempts": [str(attempt.id) for attempt in orphaned.already_sent]},
+            )
+
+    async def _note(self, code: str, detail: Mapping[str, object]) -> None:
+        at_ms = self._clock.now_ms()
+        await self._ledger.note(code, detail, at_ms=at_ms)
+        self._notifier.tell(Noted(code=code, detail=detail, at_ms=at_ms))

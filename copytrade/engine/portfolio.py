@@ -1,0 +1,66 @@
+"""Positions and open orders in memory: a copy of the ledger's, kept in step after each commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from copytrade.domain.attempts import OPEN_STATUSES
+from copytrade.domain.fills import Side
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from copytrade.domain.attempts import ExecutionAttempt
+    from copytrade.domain.positions import Position
+    from copytrade.domain.units import Shares
+    from copytrade.ports.ledger import Booked, Ledger
+
+
+class Portfolio:
+    """What one strategy holds on one account, and what its open orders may still do to it."""
+
+    def __init__(self, *, strategy_id: str, account_id: str) -> None:
+        self._owner = (strategy_id, account_id)
+        self._positions: dict[str, Position] = {}
+        self._open: dict[UUID, ExecutionAttempt] = {}
+
+    async def load(self, ledger: Ledger) -> None:
+        """Read positions and open attempts as last committed."""
+        for position in await ledger.positions():
+            if (position.strategy_id, position.account_id) == self._owner:
+                self._positions[position.token_id] = position
+        for attempt in await ledger.open_attempts():
+            self.follow(attempt)
+
+    def follow(self, attempt: ExecutionAttempt) -> None:
+        """Take an attempt as it now stands: kept while open, forgotten once it ended."""
+        if (attempt.strategy_id, attempt.account_id) != self._owner:
+            return
+        if attempt.status in OPEN_STATUSES:
+            self._open[attempt.id] = attempt
+        else:
+            self._open.pop(attempt.id, None)
+
+    def book(self, booked: Booked) -> None:
+        """Take the attempt and the position of an execution that was just committed."""
+        self._positions[booked.position.token_id] = booked.position
+        self.follow(booked.attempt)
+
+    def sellable(self, token_id: str) -> Shares:
+        """Return the shares held that no open sell has already promised."""
+        position = self._positions.get(token_id)
+        promised = sum(
+            attempt.size_shares_target - attempt.filled_shares
+            for attempt in self._open.values()
+            if attempt.token_id == token_id and attempt.side is Side.SELL
+        )
+        return (position.shares if position else 0) - promised
+
+    def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
+        """Return the attempts that are still open."""
+        return tuple(self._open.values())
+
+    def tokens(self) -> tuple[str, ...]:
+        """Return the tokens that are held or have an open order."""
+        held = (token for token, position in self._positions.items() if position.shares)
+        return tuple(dict.fromkeys([*held, *(attempt.token_id for attempt in self._open.values())]))

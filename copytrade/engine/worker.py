@@ -1,0 +1,64 @@
+"""The worker: a table of contents. Each loop has a name; if one fails, all stop and the next start recovers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from copytrade.engine.account import Account
+    from copytrade.engine.decide import Decide
+    from copytrade.engine.execute import Execute
+    from copytrade.engine.ingest import Ingest
+    from copytrade.engine.portfolio import Portfolio
+    from copytrade.engine.roll import LedgerRoll
+    from copytrade.engine.tracking import Tracking
+    from copytrade.ports.books import BookStore
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.leader_fills import LeaderFillSource
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Every stage, wired; `sources` by name."""
+
+    ledger: Ledger
+    roll: LedgerRoll
+    registry: MarketRegistry
+    books: BookStore
+    tracking: Tracking
+    portfolio: Portfolio
+    sources: Mapping[str, LeaderFillSource]
+    ingest: Ingest
+    decide: Decide
+    execute: Execute
+    account: Account
+    executor: ExecutionAdapter
+    clock: Clock
+
+    async def run(self) -> None:
+        """Run every stage until one fails or the task is cancelled.
+
+        Start-up is recovery: there is no second code path to trust after a crash.
+        """
+        await self.roll.refresh()
+        await self.portfolio.load(self.ledger)
+        await self.ledger.note("STARTED", {"leaders": len(self.roll.leaders())}, at_ms=self.clock.now_ms())
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self.registry.run(), name="registry")
+            loops.create_task(self.books.run(), name="books")
+            loops.create_task(self.tracking.run(), name="tracking")
+            loops.create_task(self.roll.run(), name="roll")
+            loops.create_task(self.executor.run(), name="executor")
+            loops.create_task(self.account.run(), name="account")
+            await self.execute.recover(self.portfolio.open_attempts())
+            loops.create_task(self.execute.run(), name="execute")
+            loops.create_task(self.decide.run(), name="decide")
+            for name, source in self.sources.items():
+                loops.create_task(self.ingest.run(source), name=f"ingest-{name}")
