@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.book import BookSnapshot
-    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.fills import RecordedFill, Source
     from copytrade.domain.market import Market
     from copytrade.domain.positions import Position
     from copytrade.domain.units import Millis
@@ -29,9 +29,10 @@ class FillDetected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillJoined:
-    """Another source reported a fill that is stored already."""
+    """A source (`by`) reported a fill that is stored already."""
 
     recorded: RecordedFill
+    by: Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Who is told what happened: plain lines, a live table, the log."""
