@@ -72,11 +72,7 @@ def recorded_data() -> Path:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say loudly how much was left out for want of data."""
     skipped = [
-        report
-        for report in terminalreporter.stats.get("skipped", [])
-        if NO_RECORDED_DATA in str(report.longrepr)
+        report for report in terminalreporter.stats.get("skipped", []) if NO_RECORDED_DATA in str(report.longrepr)
     ]
     if skipped:
-        terminalreporter.write_line(
-            f"{len(skipped)} tests skipped: {NO_RECORDED_DATA}", bold=True, yellow=True
-        )
+        terminalreporter.write_line(f"{len(skipped)} tests skipped: {NO_RECORDED_DATA}", bold=True, yellow=True)
