@@ -1,0 +1,139 @@
+"""The copy strategy trades what it may and names every rule that refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from copytrade.domain.attempts import Decision
+from copytrade.domain.book import QuoteTier
+from copytrade.domain.fills import LeaderRole, Side
+from copytrade.domain.sizing import SizingMode
+from copytrade.domain.units import MICRO
+from copytrade.strategies.copy import CopyFacts, CopyRules, Verdict, decide
+from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_market, a_view, micro
+
+
+def rules(**changes: Any) -> CopyRules:
+    facts: dict[str, Any] = {
+        "copy_ratio": MICRO,
+        "max_usdc_per_trade": micro("100"),
+        "maker_leader_ratio": MICRO,
+        "sizing_mode": SizingMode.RATIO,
+        "slippage_bps_max": 300,
+        "order_ttl_ms": 5_000,
+        "fill_max_age_ms": 30_000,
+    }
+    return CopyRules(**(facts | changes))
+
+
+def facts(**changes: Any) -> CopyFacts:
+    known: dict[str, Any] = {
+        "fill": a_fill(),
+        "leader": a_leader(),
+        "market": a_market(),
+        "view": a_view(),
+        "held": 0,
+        "unmapped_waited_ms": 0,
+        "book_waited_ms": 0,
+        "now_ms": NOW_MS,
+    }
+    return CopyFacts(**(known | changes))
+
+
+def codes(verdict: Verdict) -> list[str]:
+    return [one.code for one in verdict.reasons]
+
+
+def test_a_plain_buy_is_copied_at_the_limit() -> None:
+    verdict = decide(facts(), rules())
+
+    assert verdict.decision is Decision.TRADE
+    assert (verdict.size, verdict.limit) == (micro("100"), micro("0.51"))
+    assert codes(verdict) == ["MARKETABLE"]
+
+
+def test_a_touch_beyond_the_limit_is_no_reason_to_skip() -> None:
+    verdict = decide(facts(view=a_view(a_book(asks="0.60:10"))), rules())
+
+    assert verdict.decision is Decision.TRADE
+    assert codes(verdict) == ["RESTS_AT_LIMIT"]
+
+
+def test_a_sell_is_cut_to_what_is_held_and_says_so() -> None:
+    verdict = decide(facts(fill=a_fill(side=Side.SELL), held=micro("40.5")), rules())
+
+    assert verdict.decision is Decision.TRADE
+    assert verdict.size == micro("40.5")
+    assert codes(verdict) == ["MARKETABLE", "CUT_BY_HELD"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"market": None, "view": None}, "UNMAPPED"),
+        ({"view": None}, "NO_BOOK"),
+        ({"leader": None}, "NOT_FOLLOWED"),
+        ({"view": a_view(tier=QuoteTier.HARD_STALE, age_ms=5_001)}, "BOOK_STALE"),
+        ({"view": a_view(a_book(bids="0.52:1", asks="0.51:1"))}, "BOOK_CROSSED"),
+        ({"market": a_market(closed=True)}, "MARKET_CLOSED"),
+        ({"market": a_market(accepting_orders=False)}, "NOT_ACCEPTING_ORDERS"),
+        ({"market": a_market(enable_order_book=False), "view": None}, "NO_ORDER_BOOK"),
+        ({"fill": a_fill(size="4.99")}, "SIZE_BELOW_MINIMUM"),
+        ({"fill": a_fill(side=Side.SELL)}, "NOTHING_HELD"),
+        ({"fill": a_fill(fill_ts_ms=NOW_MS - 30_001)}, "TOO_OLD"),
+        (
+            {"fill": a_fill(size="9", price="0.1"), "view": a_view(a_book(bids="0.09:5", asks="0.10:50"))},
+            "BELOW_MARKETABLE_MINIMUM",
+        ),
+    ],
+)
+def test_a_rule_that_refuses_is_named(changes: dict[str, Any], code: str) -> None:
+    verdict = decide(facts(**changes), rules())
+
+    assert verdict.decision is Decision.SKIP
+    assert codes(verdict) == [code]
+    assert (verdict.size, verdict.limit) == (0, 0)
+
+
+def test_every_refusing_rule_is_named_with_its_numbers() -> None:
+    old_and_small = a_fill(size="1", fill_ts_ms=NOW_MS - 40_000)
+
+    verdict = decide(facts(fill=old_and_small), rules())
+
+    assert [one.as_json() for one in verdict.reasons] == [
+        {"code": "TOO_OLD", "age_ms": "40000", "age_ms_max": "30000"},
+        {"code": "SIZE_BELOW_MINIMUM", "size": "1.00", "minimum": "5.00"},
+    ]
+
+
+def test_a_fill_exactly_at_the_age_limit_is_still_copied() -> None:
+    assert decide(facts(fill=a_fill(fill_ts_ms=NOW_MS - 30_000)), rules()).decision is Decision.TRADE
+
+
+def test_a_small_order_that_does_not_cross_needs_no_dollar() -> None:
+    resting = facts(fill=a_fill(size="9", price="0.1"), view=a_view(a_book(bids="0.09:5", asks="0.30:50")))
+
+    assert decide(resting, rules()).decision is Decision.TRADE
+
+
+def test_a_leaders_own_ratio_and_cap_go_first() -> None:
+    leader = a_leader(copy_ratio=micro("0.1"), max_usdc_per_trade=micro("4"))
+
+    verdict = decide(facts(leader=leader), rules())
+
+    assert verdict.ratio == micro("0.1")
+    assert verdict.size == micro("7.84")
+
+
+def test_following_a_resting_leader_is_scaled_by_its_own_ratio() -> None:
+    verdict = decide(facts(fill=a_fill(role=LeaderRole.MAKER)), rules(maker_leader_ratio=micro("0.25")))
+
+    assert verdict.size == micro("25")
+
+
+def test_a_fixed_entry_spends_the_cap_whatever_the_leaders_size() -> None:
+    verdict = decide(facts(fill=a_fill(size="6")), rules(sizing_mode=SizingMode.FIXED_USDC))
+
+    assert verdict.size == micro("196.07")
