@@ -7,11 +7,14 @@ after parsing. `.env.example` lists every variable with its default and unit.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from copytrade.domain.attempts import ExecutionMode
@@ -21,16 +24,16 @@ from copytrade.domain.sizing import ExitMode, SizingMode
 from copytrade.domain.units import parse_micro
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pydantic_core import ErrorDetails
 
 _OUR_FAMILIES: Final = re.compile(
     r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER)_"
 )
-_NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
-_SECRET: Final = re.compile(r"KEY|SECRET|PASS|MNEMONIC")
+_URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
+_NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+|HTTP_BIND")
 _MISSPELT_CUTOFF: Final = 0.82
+_ENV_FILE: Final = ".env"
+_URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
 
 
 class ConfigurationError(Exception):
@@ -82,7 +85,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=7 * 86_400_000)]
 Interval = Annotated[int, Field(ge=10, le=7 * 86_400_000)]
 Money = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**15)]
 Factor = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**12)]
-Delay = Annotated[Latency, BeforeValidator(_latency)]
+Delay = Annotated[InstanceOf[Latency], NoDecode, BeforeValidator(_latency)]
 Address = Annotated[str, AfterValidator(normal_address)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_words)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
@@ -114,7 +117,7 @@ ACCEPTED: Final[dict[str, str]] = {
 class Settings(BaseSettings):
     """Every variable, parsed and bounded."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)
 
     trigger_mode: TriggerMode = TriggerMode.DATA_API
     execution_mode: ExecutionMode = ExecutionMode.PAPER
@@ -163,8 +166,8 @@ class Settings(BaseSettings):
     paper_seed: int = 0
 
 
-def load(environment: Iterable[tuple[str, str]]) -> Settings:
-    """Return the settings of this process; `environment` is only searched for what we must refuse.
+def load() -> Settings:
+    """Return the settings of this process.
 
     :raises ConfigurationError: a value does not parse, is out of bounds, or asks for what is not built.
     """
@@ -172,12 +175,18 @@ def load(environment: Iterable[tuple[str, str]]) -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise ConfigurationError(_sentence(error.errors()[0])) from None
-    _refuse_what_is_not_built(settings, environment)
+    _refuse_what_is_not_built(settings)
     if settings.quote_stale_ms < settings.quote_fresh_ms:
         raise ConfigurationError(
             f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
         )
     return settings
+
+
+def _variables() -> dict[str, str]:
+    """Return what is set in the `.env` file and the environment, which goes first."""
+    written = dotenv_values(_ENV_FILE) if Path(_ENV_FILE).is_file() else {}
+    return {name: value or "" for name, value in {**written, **os.environ}.items()}
 
 
 def require_chain(settings: Settings) -> None:
@@ -193,8 +202,9 @@ def require_chain(settings: Settings) -> None:
         )
 
 
-def misspelt(names: Iterable[str]) -> list[tuple[str, str]]:
+def misspelt() -> list[tuple[str, str]]:
     """Return (name, what it probably means) for variables that look like ours and are not."""
+    names = _variables()
     ours = [name.upper() for name in Settings.model_fields]
     found = []
     for name in sorted(set(names) - set(ours)):
@@ -204,23 +214,31 @@ def misspelt(names: Iterable[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _refuse_what_is_not_built(settings: Settings, environment: Iterable[tuple[str, str]]) -> None:
+def _refuse_what_is_not_built(settings: Settings) -> None:
     if settings.trigger_mode in {TriggerMode.RTDS, TriggerMode.ALL}:
         raise ConfigurationError(_line("trigger_mode", settings.trigger_mode))
     if settings.execution_mode is ExecutionMode.LIVE:
         raise ConfigurationError(_line("execution_mode", settings.execution_mode))
     if settings.sizing_mode is SizingMode.BANKROLL:
         raise ConfigurationError(_line("sizing_mode", settings.sizing_mode))
-    for name, value in environment:
+    for name, value in _variables().items():
         if _NOT_YET.fullmatch(name) and value.strip():
             raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")
 
 
 def _sentence(error: ErrorDetails) -> str:
-    field = str(error["loc"][0])
-    return _line(field, error["input"], why=error["msg"].removeprefix("Value error, "))
+    return _line(str(error["loc"][0]), error["input"], why=error["msg"].removeprefix("Value error, "))
 
 
 def _line(field: str, value: object, *, why: str = "") -> str:
-    shown = "***" if _SECRET.search(field.upper()) or field == "database_url" else repr(str(value))
-    return f"{field.upper()} is {shown}; accepted: {ACCEPTED.get(field) or why}"
+    shown = repr(_URL_SECRETS.sub(r"\1\2***", str(value)) if field.endswith("_url") else str(value))
+    return f"{field.upper()} is {shown}; accepted: {ACCEPTED.get(field) or _bounds(field) or why}"
+
+
+def _bounds(field: str) -> str:
+    """Return the accepted values of a duration, from its own bounds."""
+    if not field.endswith("_ms"):
+        return _URLS if field.endswith("_url") else ""
+    limits = {type(limit).__name__: limit for limit in Settings.model_fields[field].metadata}
+    lowest, highest = limits.get("Ge"), limits.get("Le")
+    return f"milliseconds, an integer from {getattr(lowest, 'ge', 0)} to {getattr(highest, 'le', 0)}"

@@ -1,0 +1,122 @@
+"""What an operator may set is checked at the door, with one line that names the variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from copytrade.domain.latency import Latency
+from copytrade.domain.units import MICRO
+from copytrade.settings import ConfigurationError, Settings, load, misspelt, require_chain
+from tests.makers import LEADER
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [*os.environ]:
+        if name.lower() in Settings.model_fields or name.startswith(("RISK_", "LIVE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = load()
+
+    assert settings.trigger_mode == "data_api"
+    assert settings.copy_ratio == MICRO
+    assert settings.submit_latency_ms == Latency(median_ms=150)
+
+
+def test_values_are_parsed_into_our_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADERS", f" {LEADER.upper().replace('0X', '0x')} ,{LEADER}")
+    monkeypatch.setenv("MAX_USDC_PER_TRADE", "12.5")
+    monkeypatch.setenv("POLYGON_HTTP_URL", "https://one.example/key,http://127.0.0.1:8545/")
+    monkeypatch.setenv("SUBMIT_LATENCY_MS", "lognormal:120:0.4")
+
+    settings = load()
+
+    assert settings.leaders == (LEADER, LEADER)
+    assert settings.max_usdc_per_trade == 12_500_000
+    assert settings.polygon_http_url == ("https://one.example/key", "http://127.0.0.1:8545")
+    assert settings.submit_latency_ms == Latency.parse("lognormal:120:0.4")
+
+
+def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path(".env").write_text("COPY_RATIO=0.5\nORDER_TTL_MS=9000\n")
+    monkeypatch.setenv("COPY_RATIO", "0.25")
+
+    settings = load()
+
+    assert (settings.copy_ratio, settings.order_ttl_ms) == (250_000, 9_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TRIGGER_MODE", "foo", "TRIGGER_MODE is 'foo'; accepted: data_api, polygon, both"),
+        ("TRIGGER_MODE", "rtds", "TRIGGER_MODE is 'rtds'; accepted: data_api, polygon, both"),
+        ("TRIGGER_MODE", "all", "TRIGGER_MODE is 'all'"),
+        ("EXECUTION_MODE", "live", "EXECUTION_MODE is 'live'; accepted: paper"),
+        ("BOOKSTORE_MODE", "WS+REST", "BOOKSTORE_MODE is 'WS+REST'; accepted: rest, ws, ws+snapshot"),
+        ("LEADERS", "0x12", "LEADERS is '0x12'; accepted: comma-separated addresses"),
+        ("COPY_RATIO", "zwei", "COPY_RATIO is 'zwei'"),
+        ("COPY_RATIO", "0", "COPY_RATIO is '0'"),
+        ("MAX_USDC_PER_TRADE", "1e309", "MAX_USDC_PER_TRADE is '1e309'"),
+        ("QUOTE_FRESH_MS", "-1", "QUOTE_FRESH_MS is '-1'; accepted: milliseconds, an integer from 10"),
+        ("QUOTE_STALE_MS", "100", "QUOTE_STALE_MS is 100; accepted: QUOTE_FRESH_MS (2000) or more"),
+        ("SUBMIT_LATENCY_MS", "normal:1:2", "SUBMIT_LATENCY_MS is 'normal:1:2'; accepted: an integer or lognormal"),
+        ("SLIPPAGE_BPS_MAX", "10001", "SLIPPAGE_BPS_MAX is '10001'; accepted: an integer from 0 to 10000"),
+        ("POLY_EXCHANGE_CTF", "0x1", "POLY_EXCHANGE_CTF is '0x1'"),
+        ("CLOB_HTTP_URL", "ftp://x", "CLOB_HTTP_URL is 'ftp://x'"),
+        ("RISK_MAX_OPEN_USDC", "5", "RISK_MAX_OPEN_USDC is set, and this version does not apply it"),
+        ("SIZING_MODE", "bankroll", "SIZING_MODE is 'bankroll'; accepted: ratio, fixed_usdc"),
+    ],
+)
+def test_a_value_we_cannot_use_is_named_with_what_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as refused:
+        load()
+
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_keys_inside_urls_are_not_echoed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYGON_HTTP_URL", "wss://user:hunter2@rpc.example/v2/SECRETKEY?token=T0KEN")
+
+    with pytest.raises(ConfigurationError) as refused:
+        load()
+
+    said = str(refused.value)
+    assert "rpc.example" in said
+    assert not any(secret in said for secret in ("hunter2", "SECRETKEY", "T0KEN"))
+
+
+def test_a_chain_trigger_without_a_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGGER_MODE", "both")
+
+    with pytest.raises(ConfigurationError, match="POLYGON_HTTP_URL is not set"):
+        require_chain(load())
+
+
+def test_a_misspelt_variable_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGER_MODE", "both")
+    monkeypatch.setenv("MAX_USDC_TRADE", "5")
+    monkeypatch.setenv("SOMETHING_ELSE", "5")
+
+    assert misspelt() == [("MAX_USDC_TRADE", "MAX_USDC_PER_TRADE"), ("TRIGER_MODE", "TRIGGER_MODE")]
+
+
+def test_the_example_file_states_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = load()
+    example = Path(__file__).parents[2] / ".env.example"
+    Path(".env").write_text(example.read_text())
+
+    assert load() == defaults
