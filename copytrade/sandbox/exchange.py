@@ -1,0 +1,243 @@
+"""The venue's engine: takes orders, keeps books, and hands settlements to the chain."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from copytrade.sandbox import digest
+from copytrade.sandbox.book import Book, LevelChange, Order, own_price
+from copytrade.sandbox.chain import Transaction
+from copytrade.sandbox.events import BUY, Event
+from copytrade.sandbox.happening import (
+    BookChanged,
+    BookPublished,
+    Listener,
+    MarketOpened,
+    MarketResolved,
+    TickChanged,
+    TradePrinted,
+)
+from copytrade.sandbox.ledger import FillLedger
+from copytrade.sandbox.market import YES, Catalogue, Market
+from copytrade.sandbox.matching import Leg, Match, match, would_cross
+from copytrade.sandbox.micro import ONE
+from copytrade.sandbox.settlement import Fill, settle
+from copytrade.sandbox.timeline import Timeline
+
+LEGS_PER_CALL_MAX = 5
+"""Resting orders settled by one `matchOrders`; the operator splits longer matches."""
+SHARED_TX_CHANCE = 0.12
+PRINT_DELAY_MS = 80
+"""From match to `last_trade_price`, as in recorded market sockets."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PendingTransaction:
+    """A settlement sent but not mined; one transaction may carry several `matchOrders`."""
+
+    tx_hash: str
+    sender: str
+    to: str
+    events: list[Event] = field(default_factory=list)
+
+    def sealed(self) -> Transaction:
+        """Return it as a block will hold it."""
+        return Transaction(tx_hash=self.tx_hash, sender=self.sender, to=self.to, events=tuple(self.events))
+
+
+class Exchange:
+    """Order entry for every market. All amounts are micro-units."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        timeline: Timeline,
+        ledger: FillLedger,
+        publish: Listener,
+        seed: int,
+    ) -> None:
+        """Open with the catalogue's markets and empty books."""
+        self.catalogue = catalogue
+        self._timeline = timeline
+        self._ledger = ledger
+        self._publish = publish
+        self._seed = seed
+        self._random = random.Random(f"{seed}:operator")
+        self._books: dict[str, Book] = {}
+        self._last_trade: dict[str, int] = {}
+        self._changed_ms: dict[str, int] = {}
+        self._pending: list[PendingTransaction] = []
+        self._held: dict[tuple[str, int], int] = defaultdict(int)
+        self._orders = 0
+        self._transactions = 0
+
+    def book(self, market: Market) -> Book:
+        """Return the market's book."""
+        return self._books.setdefault(market.condition, Book())
+
+    def last_trade(self, market: Market) -> int | None:
+        """Return the price of the last match, of its taker's outcome."""
+        return self._last_trade.get(market.condition)
+
+    def changed_ms(self, market: Market) -> int:
+        """Return when the book last changed."""
+        return self._changed_ms.get(market.condition, market.created_ms)
+
+    def held(self, owner: str, token: int) -> int:
+        """Return what a wallet bought less what it sold, micro-shares, matched ones included.
+
+        Negative for wallets that sell out of a split this world does not record.
+        """
+        return self._held[owner, token]
+
+    def new_order(self, *, owner: str, outcome: int, side: int, price: int, size: int) -> Order:
+        """Make an order with a hash of its own."""
+        self._orders += 1
+        return Order(
+            order_hash=digest.derive_hash("order", self._seed, self._orders),
+            owner=owner,
+            outcome=outcome,
+            side=side,
+            price=price,
+            size=size,
+        )
+
+    def submit(self, market: Market, order: Order, *, rest: bool) -> Match:
+        """Match the order, then rest what is left or drop it."""
+        book = self.book(market)
+        self._clear_own(market, order)
+        result = match(book, order)
+        changes = list(result.changes)
+        if rest and result.unfilled:
+            changes.insert(0, book.add(order, remaining=result.unfilled))
+        if result.legs:
+            self._settle(market, order, result.legs)
+        self._changed(market, changes)
+        if result.legs:
+            self._publish(BookPublished(market=market, at_ms=self._timeline.now_ms))
+        return result
+
+    def match_directly(self, market: Market, taker: Order, makers: Sequence[Order]) -> PendingTransaction:
+        """Settle orders against each other beside the book, in one `matchOrders`."""
+        legs = [Leg(maker=maker, size=maker.size, book_price=maker.book_price) for maker in makers]
+        return self._settle(market, taker, legs)
+
+    def cancel(self, market: Market, order_hash: str) -> None:
+        """Take an order off the book, if it is still there."""
+        change = self.book(market).cancel(order_hash)
+        if change is not None:
+            self._changed(market, [change])
+
+    def set_levels(
+        self, market: Market, *, owner: str, bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]]
+    ) -> None:
+        """Replace the whole book by resting orders of one owner; prices of the first outcome."""
+        book = self.book(market)
+        changes = [change for order in book.orders() if (change := book.cancel(order.order_hash)) is not None]
+        for side, levels in ((0, bids), (1, asks)):
+            for price, size in levels:
+                order = self.new_order(owner=owner, outcome=YES, side=side, price=price, size=size)
+                changes.append(book.add(order, remaining=size))
+        self._changed(market, list({(c.is_bid, c.price): c for c in changes}.values()))
+        self._publish(BookPublished(market=market, at_ms=self._timeline.now_ms))
+
+    def open_market(self, market: Market) -> None:
+        """Add a market and announce it."""
+        self.catalogue.put(market)
+        self._publish(MarketOpened(market=market, at_ms=self._timeline.now_ms))
+
+    def resolve_market(self, market: Market, winner: int | None) -> None:
+        """Close a market, drop its book and announce the result."""
+        now_ms = self._timeline.now_ms
+        payouts = (ONE // 2, ONE // 2) if winner is None else (ONE * (1 - winner), ONE * winner)
+        closed = replace(market, closed=True, payouts=payouts, resolved_ms=now_ms)
+        self.catalogue.put(closed)
+        self._books[market.condition] = Book()
+        self._publish(MarketResolved(market=closed, winner=winner, at_ms=now_ms))
+
+    def change_tick(self, market: Market, tick: int) -> None:
+        """Give a market another tick and announce it."""
+        changed = replace(market, tick=tick)
+        self.catalogue.put(changed)
+        self._publish(TickChanged(market=changed, old_tick=market.tick, at_ms=self._timeline.now_ms))
+
+    def take_pending(self) -> list[Transaction]:
+        """Return the settlements that the next block includes."""
+        ready = [pending.sealed() for pending in self._pending]
+        self._pending.clear()
+        return ready
+
+    def _clear_own(self, market: Market, order: Order) -> None:
+        book = self.book(market)
+        opposite = [resting for resting in book.orders() if resting.is_bid != order.is_bid]
+        for resting in opposite:
+            if resting.owner == order.owner and would_cross(order, resting.book_price):
+                self.cancel(market, resting.order_hash)
+
+    def _changed(self, market: Market, changes: Sequence[LevelChange]) -> None:
+        if not changes:
+            return
+        now_ms = self._timeline.now_ms
+        self._changed_ms[market.condition] = now_ms
+        messages = tuple((change,) for change in changes)
+        self._publish(BookChanged(market=market, messages=messages, at_ms=now_ms))
+
+    def _settle(self, market: Market, taker: Order, legs: Sequence[Leg]) -> PendingTransaction:
+        pending = self._transaction(market)
+        for start in range(0, len(legs), LEGS_PER_CALL_MAX):
+            if start and self._random.getrandbits(1):
+                pending = self._transaction(market)
+            self._call_match_orders(pending, market, taker, legs[start : start + LEGS_PER_CALL_MAX])
+        last = legs[-1]
+        self._last_trade[market.condition] = own_price(last.book_price, taker.outcome)
+        self._schedule_print(market, taker, legs, pending.tx_hash)
+        return pending
+
+    def _call_match_orders(
+        self, pending: PendingTransaction, market: Market, taker: Order, legs: Sequence[Leg]
+    ) -> None:
+        settled = settle(market, taker, legs)
+        offset = len(pending.events)
+        pending.events.extend(settled.events)
+        fills: list[tuple[int, Fill]] = [(offset + at, fill) for at, fill in settled.fills]
+        self._ledger.announce(pending.tx_hash, fills)
+        for _, fill in fills:
+            bought = fill.size if fill.side == BUY else -fill.size
+            self._held[fill.owner, fill.token] += bought
+
+    def _transaction(self, market: Market) -> PendingTransaction:
+        shareable = self._pending and self._pending[-1].to == market.exchange
+        if shareable and self._random.random() < SHARED_TX_CHANCE:
+            return self._pending[-1]
+        self._transactions += 1
+        pending = PendingTransaction(
+            tx_hash=digest.derive_hash("tx", self._seed, self._transactions),
+            sender=digest.derive_address("operator", self._random.randrange(50)),
+            to=market.exchange,
+        )
+        self._pending.append(pending)
+        return pending
+
+    def _schedule_print(self, market: Market, taker: Order, legs: Sequence[Leg], tx_hash: str) -> None:
+        size = sum(leg.size for leg in legs)
+        price = own_price(legs[-1].book_price, taker.outcome)
+        printed_ms = self._timeline.now_ms + PRINT_DELAY_MS
+
+        def print_trade() -> None:
+            self._publish(
+                TradePrinted(
+                    market=market,
+                    outcome=taker.outcome,
+                    side=taker.side,
+                    price=price,
+                    size=size,
+                    tx_hash=tx_hash,
+                    at_ms=printed_ms,
+                )
+            )
+
+        self._timeline.after(PRINT_DELAY_MS, print_trade)
