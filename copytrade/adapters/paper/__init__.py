@@ -1,0 +1,1 @@
+"""Orders that are filled on paper, the way the venue would have filled them."""
