@@ -36,7 +36,9 @@ class Position:
 
 
 def cash_flow(fill: ExecutionFill) -> Usdc:
-    """Return what a fill does to cash: negative for a buy, fees taken off in both directions."""
+    """Return what a fill does to cash: negative for a buy, fees taken off in both directions, 0 if it failed."""
+    if fill.settlement is Settlement.FAILED:
+        return 0
     if fill.side is Side.BUY:
         return -notional_up(fill.shares, fill.price) - fill.fee_usdc
     return notional_down(fill.shares, fill.price) - fill.fee_usdc

@@ -68,7 +68,7 @@ def parse_micro(text: str) -> int:
     :raises ValueError: not a plain decimal, or more than six decimals that are not zero.
     """
     sign = -1 if text.startswith("-") else 1
-    whole, _, fraction = text.lstrip("+-").partition(".")
+    whole, _, fraction = (text[1:] if text.startswith(("+", "-")) else text).partition(".")
     digits = (whole or "0") + (fraction or "0")
     if not (whole or fraction) or not (digits.isascii() and digits.isdigit()):
         raise ValueError(f"not a decimal number: {text!r}")
