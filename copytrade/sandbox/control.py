@@ -9,6 +9,7 @@ from copytrade.sandbox.data_api import DataApiService
 from copytrade.sandbox.faults import ErrorRule, Faults
 from copytrade.sandbox.http_message import BadRequestError, Request, Response, json_response
 from copytrade.sandbox.ledger import FillRecord
+from copytrade.sandbox.scripting import Script
 from copytrade.sandbox.sessions import Sessions
 from copytrade.sandbox.world import ReorgFate, World
 
@@ -31,7 +32,13 @@ class ControlService:
             "/state": self._state,
             "/markets": self._markets,
         }
+        script = Script(world)
         self._commands: dict[str, Command] = {
+            "/post": script.post,
+            "/book": script.set_book,
+            "/market": script.open_market,
+            "/resolve": script.resolve,
+            "/tick": script.change_tick,
             "/drop": self._drop,
             "/freeze": self._freeze,
             "/mute": self._mute,

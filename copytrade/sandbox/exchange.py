@@ -121,10 +121,23 @@ class Exchange:
             self._publish(BookPublished(market=market, at_ms=self._timeline.now_ms))
         return result
 
-    def match_directly(self, market: Market, taker: Order, makers: Sequence[Order]) -> PendingTransaction:
-        """Settle orders against each other beside the book, in one `matchOrders`."""
+    def match_directly(
+        self,
+        market: Market,
+        taker: Order,
+        makers: Sequence[Order],
+        *,
+        pending: PendingTransaction | None = None,
+    ) -> PendingTransaction:
+        """Settle orders against each other beside the book, in one `matchOrders`.
+
+        It goes into `pending` when given, else into a transaction of its own.
+        """
         legs = [Leg(maker=maker, size=maker.size, book_price=maker.book_price) for maker in makers]
-        return self._settle(market, taker, legs)
+        used = pending or self._new_transaction(market)
+        self._call_match_orders(used, market, taker, legs)
+        self._note_trade(market, taker, legs, used.tx_hash)
+        return used
 
     def cancel(self, market: Market, order_hash: str) -> None:
         """Take an order off the book, if it is still there."""
@@ -192,9 +205,7 @@ class Exchange:
             if start and self._random.getrandbits(1):
                 pending = self._transaction(market)
             self._call_match_orders(pending, market, taker, legs[start : start + LEGS_PER_CALL_MAX])
-        last = legs[-1]
-        self._last_trade[market.condition] = own_price(last.book_price, taker.outcome)
-        self._schedule_print(market, taker, legs, pending.tx_hash)
+        self._note_trade(market, taker, legs, pending.tx_hash)
         return pending
 
     def _call_match_orders(
@@ -213,6 +224,9 @@ class Exchange:
         shareable = self._pending and self._pending[-1].to == market.exchange
         if shareable and self._random.random() < SHARED_TX_CHANCE:
             return self._pending[-1]
+        return self._new_transaction(market)
+
+    def _new_transaction(self, market: Market) -> PendingTransaction:
         self._transactions += 1
         pending = PendingTransaction(
             tx_hash=digest.derive_hash("tx", self._seed, self._transactions),
@@ -221,6 +235,10 @@ class Exchange:
         )
         self._pending.append(pending)
         return pending
+
+    def _note_trade(self, market: Market, taker: Order, legs: Sequence[Leg], tx_hash: str) -> None:
+        self._last_trade[market.condition] = own_price(legs[-1].book_price, taker.outcome)
+        self._schedule_print(market, taker, legs, tx_hash)
 
     def _schedule_print(self, market: Market, taker: Order, legs: Sequence[Leg], tx_hash: str) -> None:
         size = sum(leg.size for leg in legs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import structlog
 
 from copytrade.sandbox import frames, quotes
 from copytrade.sandbox.clob import ClobService
+from copytrade.sandbox.clock import LoopClock, wall_ms
 from copytrade.sandbox.control import ControlService
 from copytrade.sandbox.data_api import DataApiService
 from copytrade.sandbox.faults import Faults
@@ -74,19 +74,6 @@ class Service(Protocol):
     def respond(self, request: Request) -> Response:
         """Answer a request whose path has no prefix any more."""
         ...
-
-
-class LoopClock:
-    """Wall time that passes with the running event loop."""
-
-    def __init__(self, *, start_ms: int) -> None:
-        """Tie `start_ms` to the loop's present time."""
-        self._loop = asyncio.get_running_loop()
-        self._offset_ms = start_ms - self._loop.time() * 1_000
-
-    def now_ms(self) -> int:
-        """Return the time in Unix ms."""
-        return int(self._loop.time() * 1_000 + self._offset_ms)
 
 
 class Venue:
@@ -188,7 +175,7 @@ class Venue:
 @contextlib.asynccontextmanager
 async def serve(config: SandboxConfig) -> AsyncIterator[Sandbox]:
     """Run a sandbox until the context ends."""
-    start_ms = time.time_ns() // 1_000_000 if config.start_ms is None else config.start_ms
+    start_ms = wall_ms() if config.start_ms is None else config.start_ms
     world = World(world_config(config, start_ms=start_ms))
     clock = LoopClock(start_ms=start_ms)
     venue = Venue(world=world, now_ms=clock.now_ms)
