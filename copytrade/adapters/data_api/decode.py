@@ -1,0 +1,175 @@
+"""From a `/v2/trades` answer to rows, exactly: numbers never pass through a float."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any, Final, NoReturn
+
+from copytrade.domain.fills import LeaderFill, LeaderRole, Side, Sighting, Source
+from copytrade.domain.units import MICRO, Millis, Price, Shares, Usdc, price_half_up
+
+AMOUNT_MAX: Final = Decimal(10**12)
+STAMP_MIN_S: Final = 1_500_000_000
+STAMP_MAX_S: Final = 4_000_000_000
+
+_HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+_TOKEN: Final = re.compile(r"[1-9][0-9]{0,77}")
+
+
+class NotAnEnvelope(Exception):
+    """The body is not `{"data": ..., "pagination": ...}`."""
+
+
+class MalformedRowError(Exception):
+    """The row is not a trade we can take at face value; `reason` is a short code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of rows, newest first; `next_cursor` None on the last."""
+
+    rows: tuple[Any, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRow:
+    """One trade of a leader; `identity` is what equal rows share."""
+
+    leader: str
+    tx_hash: str
+    token_id: str
+    side: Side
+    size: Shares
+    price: Price
+    usdc: Usdc
+    timestamp_s: int
+    identity: str
+    payload: str
+
+    def sighting(self, ordinal: int, *, detected_at_ms: Millis) -> Sighting:
+        """Return the report of the `ordinal`th of the equal rows."""
+        return Sighting(
+            fill=LeaderFill(
+                leader=self.leader,
+                source=Source.DATA_API,
+                tx_hash=self.tx_hash,
+                token_id=self.token_id,
+                side=self.side,
+                role=LeaderRole.UNKNOWN,
+                price=self.price,
+                size=self.size,
+                usdc=self.usdc,
+                fee=None,
+                fill_ts_ms=self.timestamp_s * 1000,
+                detected_at_ms=detected_at_ms,
+                place=None,
+            ),
+            source_key=f"{self.identity}|{ordinal}",
+            payload=self.payload,
+        )
+
+
+def parse_page(body: bytes) -> Page:
+    """Return the rows and the cursor of an answer; no data is an empty page.
+
+    :raises NotAnEnvelope: not JSON, or not the envelope.
+    """
+    try:
+        answer = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise NotAnEnvelope("not JSON") from None
+    if not isinstance(answer, dict) or "data" not in answer:
+        raise NotAnEnvelope("no data")
+    rows, pagination = answer["data"], answer.get("pagination")
+    if rows is None:
+        return Page(rows=(), next_cursor=None)
+    if not isinstance(rows, list):
+        raise NotAnEnvelope("data is no list")
+    cursor = pagination.get("next_cursor") if isinstance(pagination, dict) else None
+    return Page(rows=tuple(rows), next_cursor=cursor if isinstance(cursor, str) and cursor else None)
+
+
+def parse_row(row: object, leader: str) -> TradeRow | None:
+    """Return the trade in a row, None if it is not a trade (no token and no side).
+
+    :raises MalformedRowError: a trade with a field that cannot be right.
+    """
+    if not isinstance(row, dict):
+        raise MalformedRowError("not-an-object")
+    token, side = row.get("token_id"), row.get("side")
+    if not token and not side:
+        return None
+    if str(row.get("proxy_wallet", "")).lower() != leader:
+        raise MalformedRowError("another-wallet")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise MalformedRowError("token")
+    if side not in {"BUY", "SELL"}:
+        raise MalformedRowError("side")
+    tx_hash, stamp = row.get("transaction_hash"), row.get("timestamp")
+    if not isinstance(tx_hash, str) or not _HASH.fullmatch(tx_hash):
+        raise MalformedRowError("transaction-hash")
+    if not isinstance(stamp, int) or not STAMP_MIN_S <= stamp <= STAMP_MAX_S:
+        raise MalformedRowError("timestamp")
+    size, price = _number(row.get("size"), "size", AMOUNT_MAX), _number(row.get("price"), "price", Decimal(1))
+    shares, usdc = nearest_micro(size), nearest_micro(size * price)
+    average = price_half_up(usdc, shares) if usdc and shares else nearest_micro(price)
+    if not shares or not average:
+        raise MalformedRowError("too-small")
+    written = (tx_hash.lower(), leader, token, str(side), _plain(size), _plain(price))
+    return TradeRow(
+        leader=leader,
+        tx_hash=tx_hash.lower(),
+        token_id=token,
+        side=Side(side),
+        size=shares,
+        price=average,
+        usdc=usdc,
+        timestamp_s=stamp,
+        identity="|".join(written),
+        payload=payload_of(row),
+    )
+
+
+def nearest_micro(value: Decimal) -> int:
+    """Return micro-units, to the nearest, halves up: the API writes doubles, which may miss by a hair."""
+    return int((value * MICRO).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def payload_of(row: object) -> str:
+    """Return a row as compact JSON, each number as it was written."""
+    if isinstance(row, Decimal):
+        return str(row)
+    if isinstance(row, dict):
+        return "{" + ",".join(f"{json.dumps(str(key))}:{payload_of(value)}" for key, value in row.items()) + "}"
+    if isinstance(row, list):
+        return "[" + ",".join(map(payload_of, row)) + "]"
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _number(value: object, field: str, most: Decimal) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise MalformedRowError(field)
+    number = Decimal(value)
+    try:
+        if not 0 < number <= most:
+            raise MalformedRowError(field)
+    except InvalidOperation:
+        raise MalformedRowError(field) from None
+    return number
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,142 @@
+"""Asking Data API v2: one page a call, below the documented rate, errors translated once."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from copytrade.adapters.data_api.decode import NotAnEnvelope, Page, parse_page
+from copytrade.domain.units import Millis
+from copytrade.ports.clock import Clock
+
+REQUESTS_PER_SECOND: Final = 24
+"""80% of the documented 300 requests in 10 s."""
+BURST: Final = 24
+PAGE_ROWS: Final = 500
+TIMEOUT_S: Final = 10.0
+BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+RETRY_AFTER_MAX_MS: Final = 60_000
+RETRY_AFTER_DEFAULT_MS: Final = 2_000
+USER_AGENT: Final = "copytrade"
+"""The default of some libraries is refused by the venue's front."""
+
+
+class ApiError(Exception):
+    """A request failed; `host` says where."""
+
+    def __init__(self, host: str, text: str) -> None:
+        super().__init__(f"{host}: {text}")
+        self.host = host
+
+
+class ApiUnavailable(ApiError):
+    """Not reached, overloaded, or failing: the same request may work later."""
+
+
+class ApiLimited(ApiUnavailable):
+    """Too many requests; `retry_after_ms` says how long everything must rest."""
+
+    def __init__(self, host: str, text: str, *, retry_after_ms: Millis) -> None:
+        super().__init__(host, text)
+        self.retry_after_ms = retry_after_ms
+
+
+class ApiNotUnderstood(ApiError):
+    """Something that is not Data API v2 answered, or it refused the request; `body` is what it said."""
+
+    def __init__(self, host: str, text: str, *, body: bytes) -> None:
+        super().__init__(host, text)
+        self.body = body
+
+
+class TokenBucket:
+    """Lets `REQUESTS_PER_SECOND` through on average, `BURST` at once; everyone waits in turn."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock: Final = clock
+        self._next_free_us = 0
+
+    async def take(self) -> None:
+        """Wait for a turn."""
+        now_us = self._clock.monotonic_ms() * 1000
+        spacing_us = 1_000_000 // REQUESTS_PER_SECOND
+        self._next_free_us = max(self._next_free_us, now_us - BURST * spacing_us) + spacing_us
+        await self._clock.sleep_ms(-(-(self._next_free_us - now_us) // 1000))
+
+    def rest(self, duration_ms: Millis) -> None:
+        """Let nothing through for a while."""
+        until_us = (self._clock.monotonic_ms() + duration_ms + BURST * 1000 // REQUESTS_PER_SECOND) * 1000
+        self._next_free_us = max(self._next_free_us, until_us)
+
+
+class DataApi:
+    """The `/v2/trades` route of one host."""
+
+    def __init__(self, url: str, *, clock: Clock, transport: httpx.AsyncBaseTransport | None) -> None:
+        self.host: Final = urlsplit(url).hostname or "(no host)"
+        self._url: Final = f"{url.rstrip('/')}/v2/trades"
+        self._bucket: Final = TokenBucket(clock)
+        self._clock: Final = clock
+        self._serial = 0
+        self._client: Final = httpx.AsyncClient(
+            timeout=TIMEOUT_S, transport=transport, headers={"user-agent": USER_AGENT}
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def trades(self, leader: str, *, start_s: int, cursor: str | None) -> Page:
+        """Return one page of a leader's trades since `start_s`, newest first, makers included.
+
+        :raises ApiError: one of its kinds.
+        """
+        await self._bucket.take()
+        self._serial += 1
+        query = {
+            "user": leader,
+            "taker_only": "false",
+            "limit": str(PAGE_ROWS),
+            "start": str(max(1, start_s)),
+            # The cache serves an unchanged URL for minutes (measured 2026-09-25).
+            "_": f"{self._clock.now_ms()}{self._serial % 1000:03d}",
+        }
+        if cursor is not None:
+            query["cursor"] = cursor
+        try:
+            status, headers, body = await self._get(query)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ApiUnavailable(self.host, type(error).__name__) from None
+        return self._page_of(status, headers, body)
+
+    async def _get(self, query: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
+        async with self._client.stream("GET", self._url, params=query) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    raise ApiNotUnderstood(self.host, "the answer is too long", body=b"")
+            return response.status_code, response.headers, bytes(body)
+
+    def _page_of(self, status: int, headers: httpx.Headers, body: bytes) -> Page:
+        if status in {429, 503}:
+            rest_ms = _retry_after_ms(headers.get("retry-after"))
+            self._bucket.rest(rest_ms)
+            raise ApiLimited(self.host, f"HTTP {status}", retry_after_ms=rest_ms)
+        if status >= 500 or status == 408:
+            raise ApiUnavailable(self.host, f"HTTP {status}")
+        if status != 200:
+            raise ApiNotUnderstood(self.host, f"HTTP {status}", body=body)
+        try:
+            return parse_page(body)
+        except NotAnEnvelope as error:
+            kind = "a web page" if body.lstrip()[:1] == b"<" else str(error)
+            raise ApiNotUnderstood(self.host, f"answered {kind}", body=body) from None
+
+
+def _retry_after_ms(header: str | None) -> Millis:
+    if header is None or not (header.isascii() and header.isdigit()):
+        return RETRY_AFTER_DEFAULT_MS
+    return min(RETRY_AFTER_MAX_MS, int(header[:6]) * 1000)

@@ -1,0 +1,1 @@
+"""Leader fills from the chain: `OrderFilled` logs, read until they are proved complete."""

@@ -1,0 +1,241 @@
+"""What leaders did before we watched them: read back to the moment each was followed, beside the live path.
+
+Each leader has a cursor row of his own that says how far everything of his has been read. It is written
+while his history is read and now and then later, so that a restart knows what it may leave out; whoever
+joined late, or was away, is read again from his row (or from the time he was followed) up to the cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from copytrade.adapters.polygon.node import Header, Node
+from copytrade.adapters.polygon.quarantine import Emit
+from copytrade.adapters.polygon.reading import LogReader, RangeRead
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcError
+from copytrade.domain.fills import Source
+from copytrade.domain.leaders import Leader
+from copytrade.domain.units import Millis
+from copytrade.ports.clock import Clock
+from copytrade.ports.leader_fills import Cursor, CursorReader, CursorScope, FillsSeen, LeaderRoll, SourceNote
+
+V1_END_S: Final = int(datetime(2026, 4, 29, tzinfo=UTC).timestamp())
+"""A day after the last trade on the exchanges of before (2026-04-28 about 11:00)."""
+GROUP_MAX: Final = 250
+GROUP_SPREAD_BLOCKS: Final = 2_000
+CHECKPOINT_BLOCKS: Final = 600
+"""A leader's row is at most about so many blocks behind: what a restart reads again."""
+FINALITY_WAIT_MS: Final = 1_000
+RETRY_FIRST_MS: Final = 500
+RETRY_MAX_MS: Final = 30_000
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """One leader's unread past: blocks `first` (unknown until looked up) to `last`."""
+
+    leader: Leader
+    last: int
+    first: int | None = None
+    attempts: int = 0
+
+
+class History:
+    """Who is watched since when, and the reading of what came before."""
+
+    def __init__(
+        self,
+        node: Node,
+        reader: LogReader,
+        *,
+        emit: Emit,
+        roll: LeaderRoll,
+        cursors: CursorReader,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._node: Final = node
+        self._reader: Final = reader
+        self._emit: Final = emit
+        self._roll: Final = roll
+        self._cursors: Final = cursors
+        self._clock: Final = clock
+        self._rng: Final = rng
+        self._known: Mapping[str, Leader] = {}
+        self._jobs: Final[dict[str, _Job]] = {}
+        self._covered: Final[dict[str, int]] = {}
+        self._bell: Final = asyncio.Event()
+
+    def watched_from(self, cursor: int) -> tuple[str, ...]:
+        """Return the leaders to watch in blocks above `cursor`; what newcomers did up to it is scheduled."""
+        leaders = self._roll.leaders()
+        if leaders is not self._known:
+            for address in leaders.keys() - self._known.keys():
+                self._jobs[address] = _Job(leader=leaders[address], last=cursor)
+                self._covered.pop(address, None)
+            for address in self._known.keys() - leaders.keys():
+                self._jobs.pop(address, None)
+                self._covered.pop(address, None)
+            self._known = leaders
+            self._bell.set()
+        return tuple(leaders)
+
+    def checkpoints(self, *, final: int, proved: int | None) -> list[Cursor]:
+        """Return leaders' cursors that are due to move up to a final block that has been read, a few at a time."""
+        share = -(-len(self._covered) // CHECKPOINT_BLOCKS)
+        due = [address for address, covered in self._covered.items() if final - covered >= CHECKPOINT_BLOCKS][:share]
+        for address in due:
+            self._covered[address] = final
+        known = None if proved is None else min(proved, final)
+        return [
+            Cursor(scope=CursorScope(leader_address=address), last_processed_block=final, proved_block=known)
+            for address in due
+        ]
+
+    async def run(self) -> None:
+        """Read whatever is scheduled, until cancelled."""
+        failures = 0
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            while self._jobs:
+                try:
+                    await self._work_once()
+                    failures = 0
+                except RpcError as error:
+                    failures += 1
+                    await self._tell_failure(error, failures)
+
+    async def _work_once(self) -> None:
+        """Take the jobs that start near each other and read them together."""
+        group = await self._next_group()
+        waiting = [job for job in group if job.first is not None and job.first <= job.last]
+        if waiting:
+            await self._read(waiting)
+        for job in group:
+            if self._jobs.get(job.leader.address) is job:
+                del self._jobs[job.leader.address]
+                self._covered[job.leader.address] = job.last
+
+    async def _next_group(self) -> list[_Job]:
+        """Return jobs that start near each other, the least tried first."""
+        jobs = sorted(self._jobs.values(), key=lambda job: job.attempts)[:GROUP_MAX]
+        firsts: list[tuple[int, _Job]] = []
+        failure: RpcError | None = None
+        for job in jobs:
+            job.attempts += 1
+            try:
+                firsts.append((await self._first_of(job), job))
+            except RpcError as error:
+                failure = error
+        if failure is not None and not firsts:
+            raise failure
+        return [job for first, job in firsts if abs(first - firsts[0][0]) <= GROUP_SPREAD_BLOCKS]
+
+    async def _first_of(self, job: _Job) -> int:
+        if job.first is None:
+            job.first = await self._first_unread(job.leader)
+        return job.first
+
+    async def _first_unread(self, leader: Leader) -> int:
+        row = await self._cursors.cursor(CursorScope(leader_address=leader.address))
+        if row is not None:
+            return row.last_processed_block + 1
+        return await first_block_at(self._node, leader.followed_since_ms)
+
+    async def _read(self, group: list[_Job]) -> None:
+        at = min(job.first or 0 for job in group)
+        last = max(job.last for job in group)
+        started = at
+        count = 0
+        while at <= last:
+            limit = min(last, await self._final_block())
+            if at > limit:
+                await self._clock.sleep_ms(FINALITY_WAIT_MS)
+                continue
+            read = await self._read_range(at, limit, group)
+            count += len(read.sightings)
+            at = read.last + 1
+        detail = {"first": started, "last": last, "leaders": len(group), "fills": count}
+        await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_READ", detail=detail))
+
+    async def _read_range(self, first: int, limit: int, group: list[_Job]) -> RangeRead:
+        """Read one range and move each leader's cursor over it."""
+        opening = await self._node.header(first)
+        if opening is None:
+            raise BadAnswer("(all nodes)", f"block {first} is not there any more")
+        makers = [job.leader.address for job in group]
+        wanted = self._reader.wanted(makers, history=opening.timestamp_s < V1_END_S)
+        read = await self._reader.range(first, limit, wanted)
+        for job in group:
+            address = job.leader.address
+            job.first = max(job.first or 0, read.last + 1)
+            if self._jobs.get(address) is not job:
+                continue
+            done = min(read.last, job.last)
+            cursor = Cursor(
+                scope=CursorScope(leader_address=address),
+                last_processed_block=done,
+                proved_block=done if read.agreed else None,
+            )
+            own = tuple(sighting for sighting in read.sightings if sighting.fill.leader == address)
+            await self._emit(FillsSeen(source=Source.POLYGON, sightings=own, cursor=cursor))
+        return read
+
+    async def _final_block(self) -> int:
+        header = await self._node.header("finalized")
+        if header is None:
+            raise BadAnswer("(all nodes)", "no finalized block")
+        return header.number
+
+    async def _tell_failure(self, error: RpcError, failures: int) -> None:
+        delay_ms = round(self._rng.uniform(RETRY_FIRST_MS, min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** min(failures, 8))))
+        _log.warning("polygon.history_failed", error=str(error), failures=failures, retry_in_ms=delay_ms)
+        if failures == 1:
+            detail = {"error": str(error), "leaders": len(self._jobs)}
+            await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_FAILED", detail=detail))
+        await self._clock.sleep_ms(delay_ms)
+
+
+async def first_block_at(node: Node, since_ms: Millis) -> int:
+    """Return the first block whose time is not before `since_ms` (whole seconds); above the head if there is none.
+
+    :raises RpcError: no usable answer, or the past that is asked for is not kept any more.
+    """
+    since_s = since_ms // 1000
+    head = await _header(node, "latest")
+    if head.timestamp_s < since_s:
+        return head.number + 1
+    above, step = head.number, 1
+    # Invariant: the block at `above` is not before the time.
+    while True:
+        below = above - step
+        if below < 0:
+            below = -1
+            break
+        if (await _header(node, below)).timestamp_s < since_s:
+            break
+        above, step = below, step * 2
+    while above - below > 1:
+        middle = (above + below) // 2
+        if (await _header(node, middle)).timestamp_s < since_s:
+            below = middle
+        else:
+            above = middle
+    return above
+
+
+async def _header(node: Node, which: int | str) -> Header:
+    header = await node.header(which)
+    if header is None:
+        raise BadAnswer("(all nodes)", f"block {which} is not there")
+    return header

@@ -1,0 +1,196 @@
+"""Reading logs so that an empty answer is believed only as far as it deserves."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from copytrade.adapters.polygon import decode
+from copytrade.adapters.polygon.node import Header, LogFilter, Node, RawLog
+from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Quarantine
+from copytrade.adapters.polygon.ranges import KNOWN_CAPS, AdaptiveRange, narrower
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout
+from copytrade.domain.fills import Sighting
+from copytrade.domain.units import Millis
+from copytrade.ports.clock import Clock
+from copytrade.ports.leader_fills import LogRef
+
+STAMPS_KEPT: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRead:
+    """What one block held for the filter: the fills, and every log's place, refused ones too."""
+
+    header: Header
+    wanted: LogFilter
+    sightings: tuple[Sighting, ...]
+    refs: frozenset[LogRef]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeRead:
+    """What the blocks up to `last` held; `agreed` if two reads, of two nodes where there are two, were equal."""
+
+    last: int
+    sightings: tuple[Sighting, ...]
+    agreed: bool
+
+
+class LogReader:
+    """Reads blocks and ranges, decodes, and refuses what does not fit its block."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        exchanges: tuple[str, ...],
+        exchanges_v1: tuple[str, ...],
+        quarantine: Quarantine,
+        clock: Clock,
+    ) -> None:
+        self._node: Final = node
+        self._exchanges: Final = exchanges
+        self._exchanges_v1: Final = exchanges_v1
+        self._decoders: Final = decode.registry(exchanges, exchanges_v1)
+        self._quarantine: Final = quarantine
+        self._clock: Final = clock
+        self._stamps: Final[OrderedDict[str, Millis]] = OrderedDict()
+        self._width: Final = AdaptiveRange()
+
+    def wanted(self, makers: Iterable[str], *, history: bool = False) -> LogFilter:
+        """Return the filter for the orders of `makers`; `history` adds the exchanges of before."""
+        if history and self._exchanges_v1:
+            topics = (decode.TOPIC_V2, decode.TOPIC_V1)
+            return LogFilter((*self._exchanges, *self._exchanges_v1), topics, tuple(makers))
+        return LogFilter(self._exchanges, (decode.TOPIC_V2,), tuple(makers))
+
+    async def block(self, header: Header, wanted: LogFilter, *, expected: frozenset[LogRef] = frozenset()) -> BlockRead:
+        """Return what the block holds.
+
+        An empty answer is asked for twice unless the bloom proves it; logs of `expected` (pushed to us
+        before) must be in it.
+
+        :raises RpcError: no usable answer; BadAnswer if it lacks expected logs.
+        """
+        logs = await self._node.logs_of_block(header, wanted)
+        if expected - refs_of(logs) or (not logs and wanted.may_match(header)):
+            logs = _merged(logs, await self._node.logs_of_block(header, wanted, second=True))
+        refs = refs_of(logs)
+        if expected - refs:
+            raise BadAnswer("(all nodes)", f"block {header.number}: lacks logs that were pushed to us")
+        sightings = await self._sight(logs, wanted, stamps={header.block_hash: header.ts_ms})
+        return BlockRead(header=header, wanted=wanted, sightings=sightings, refs=refs)
+
+    async def again(self, block: BlockRead) -> BlockRead:
+        """Read a block a second time, elsewhere if possible.
+
+        :raises RpcError: no usable answer.
+        """
+        logs = await self._node.logs_of_block(block.header, block.wanted, second=True)
+        stamps = {block.header.block_hash: block.header.ts_ms}
+        sightings = await self._sight(logs, block.wanted, stamps=stamps)
+        return BlockRead(header=block.header, wanted=block.wanted, sightings=sightings, refs=refs_of(logs))
+
+    async def range(self, first: int, limit: int, wanted: LogFilter) -> RangeRead:
+        """Return what final blocks hold from `first` on, up to `limit` or as far as one answer reaches.
+
+        Reads twice and takes what either answer has.
+
+        :raises RpcError: no usable answer, even for one block.
+        """
+        last, logs, again = await self._range_twice(first, limit, wanted)
+        sightings = await self._sight(_merged(logs, again), wanted, stamps={}, span=(first, last))
+        self._width.grow()
+        return RangeRead(last=last, sightings=sightings, agreed=refs_of(logs) == refs_of(again))
+
+    async def _range_twice(self, first: int, limit: int, wanted: LogFilter) -> tuple[int, list[RawLog], list[RawLog]]:
+        """Read one range two times, as wide as both nodes allow."""
+        while True:
+            last = min(limit, first + self._width.blocks - 1)
+            try:
+                logs = await self._node.logs_in_range(first, last, wanted)
+                again = await self._node.logs_in_range(first, last, wanted, second=True)
+            except (RpcRefused, RpcTimeout) as error:
+                words = error.message if isinstance(error, RpcRefused) else "request timed out"
+                blocks = narrower(words, first=first, last=last)
+                if blocks is None or last == first:
+                    raise
+                self._width.shrink(blocks)
+                continue
+            if last > first and not KNOWN_CAPS.isdisjoint((len(logs), len(again))):
+                self._width.shrink((last - first + 1) // 2)
+                continue
+            return last, logs, again
+
+    async def _sight(
+        self, logs: list[RawLog], wanted: LogFilter, *, stamps: dict[str, Millis], span: tuple[int, int] | None = None
+    ) -> tuple[Sighting, ...]:
+        """Decode the logs of leaders; refuse, with a note, what breaks a rule."""
+        makers = frozenset(wanted.makers)
+        found: list[Sighting] = []
+        for log in logs:
+            try:
+                decoded = decode.decode_log(log, self._decoders)
+            except decode.MalformedLogError as error:
+                await self._quarantine.put(error.reason, payload_of(log))
+                continue
+            if span is not None and not span[0] <= decoded.block_number <= span[1]:
+                await self._quarantine.put("outside-the-range", payload_of(log))
+                continue
+            if decoded.event.maker not in makers:
+                continue
+            stamp = stamps.get(decoded.block_hash) or decoded.block_ts_ms or await self._stamp(decoded)
+            found.append(decoded.sighting(log, fill_ts_ms=stamp, detected_at_ms=self._clock.now_ms()))
+        return tuple(found)
+
+    async def _stamp(self, decoded: decode.DecodedFill) -> Millis:
+        """Return the time of a log's block, whose header must be the one the log names."""
+        known = self._stamps.get(decoded.block_hash)
+        if known is not None:
+            return known
+        header = await self._node.header(decoded.block_number)
+        if header is None or header.block_hash != decoded.block_hash:
+            raise BadAnswer("(all nodes)", f"block {decoded.block_number}: logs of a block that is not canonical")
+        self._stamps[header.block_hash] = header.ts_ms
+        if len(self._stamps) > STAMPS_KEPT:
+            self._stamps.popitem(last=False)
+        return header.ts_ms
+
+
+def refs_of(logs: Collection[RawLog]) -> frozenset[LogRef]:
+    """Return the places of logs, those without one left out."""
+    return frozenset(ref for log in logs if (ref := ref_of(log)) is not None)
+
+
+def ref_of(log: RawLog) -> LogRef | None:
+    """Return the place of a log, None if it names none."""
+    try:
+        return LogRef(
+            block_hash=decode.full_hash(log.get("blockHash"), "block-hash"),
+            tx_hash=decode.full_hash(log.get("transactionHash"), "transaction-hash"),
+            log_index=decode.quantity(log.get("logIndex"), "log-index"),
+        )
+    except decode.MalformedLogError:
+        return None
+
+
+def ref_of_sighting(sighting: Sighting) -> LogRef:
+    """Return the place of a log that became a sighting."""
+    block_hash, tx_hash, _ = sighting.source_key.split("|")
+    place = sighting.fill.place
+    return LogRef(block_hash=block_hash, tx_hash=tx_hash, log_index=place.log_index if place else 0)
+
+
+def payload_of(log: object) -> str:
+    """Return a refused thing as text, cut to a bound."""
+    return msgspec.json.encode(log, enc_hook=repr).decode(errors="replace")[:PAYLOAD_CHARS_MAX]
+
+
+def _merged(logs: list[RawLog], others: list[RawLog]) -> list[RawLog]:
+    known = refs_of(logs)
+    return logs + [log for log in others if ref_of(log) not in known]
