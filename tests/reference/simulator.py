@@ -220,7 +220,7 @@ class ReferenceVenue:
             order.ending = ("FILLED", None, now)
 
     def finish(self, order, now):
-        cancelled = order.cancel_at is not None and order.cancel_at < order.placed + order.ttl
+        cancelled = order.cancel_at is not None and max(order.cancel_at, order.placed) < order.placed + order.ttl
         if cancelled:
             code = "CANCELED_BY_US"
         elif order.where == "resting":

@@ -58,9 +58,12 @@ class TokenDesk:
     def add(self, order: PreparedOrder, *, now_ms: Millis) -> None:
         """Open an order; one that was placed before what is worked already goes back to its own instant."""
         self._orders[order.attempt.id] = WorkingOrder(order)
-        if self._worked_ms is None or order.placed_at_ms <= self._worked_ms:
-            start = self._books.book_at(self._token_id, min(order.placed_at_ms, now_ms))
-            self.revision = start.revision if start is not None else _BEFORE_ALL
+        start_ms = min(order.placed_at_ms, now_ms)
+        if self._worked_ms is None:
+            self.revision = self._revision_at(start_ms)
+            self._worked_ms = start_ms
+        elif start_ms <= self._worked_ms:
+            self.revision = min(self.revision, self._revision_at(start_ms))
 
     def cancel(self, attempt_id: UUID, *, at_ms: Millis) -> None:
         """End an order at an instant, if it is open then."""
@@ -84,6 +87,10 @@ class TokenDesk:
         self._consumed.forget_freed(before_ms=until_ms - REWIND_MS_MAX)
         events, self._events = self._events, []
         return events
+
+    def _revision_at(self, at_ms: Millis) -> int:
+        book = self._books.book_at(self._token_id, at_ms)
+        return book.revision if book is not None else _BEFORE_ALL
 
     def _next_instant(self, states: deque[BookSnapshot]) -> Millis | None:
         instants = [order.next_ms for order in self._orders.values()]

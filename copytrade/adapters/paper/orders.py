@@ -82,10 +82,11 @@ class WorkingOrder:
         self.deadline_ms = max(self.deadline_ms, until_ms)
 
     def cancel(self, at_ms: Millis) -> None:
-        """End it at an instant, but not before it was placed nor while it is held."""
-        at_ms = max(at_ms, self.due_ms if self.is_timed else self.placed_at_ms)
-        if at_ms < self.deadline_ms:
-            self.deadline_ms = at_ms
+        """End it at an instant before its TTL does, but not before it was placed nor while it is held."""
+        at_ms = max(at_ms, self.placed_at_ms)
+        if at_ms < self.placed_at_ms + self.attempt.ttl_ms:
+            at_ms = max(at_ms, self.due_ms) if self.phase is Phase.HELD else at_ms
+            self.deadline_ms = min(self.deadline_ms, at_ms)
             self._is_cancelled = True
 
     def execute(self, match: Match, *, liquidity: Liquidity, at_ms: Millis) -> Executed:

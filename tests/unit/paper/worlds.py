@@ -139,7 +139,9 @@ class Session:
 
     async def until(self, after_ms: int) -> None:
         """Let time pass until that many milliseconds after NOW_MS."""
-        await self._clock.sleep_ms(NOW_MS + after_ms - self._clock.now_ms())
+        remaining_ms = NOW_MS + after_ms - self._clock.now_ms()
+        if remaining_ms > 0:
+            await self._clock.sleep_ms(remaining_ms)
 
     async def ended(self, count: int) -> None:
         """Let time pass until so many orders have ended."""
