@@ -1,0 +1,363 @@
+"""The live book of one token and its recent past: exact, in memory, without a clock of its own.
+
+A dictionary of levels with sorted prices beside it copes with every tick, a tick that changes and prices
+off the grid, and costs about as much as lists indexed by tick, which do not.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from itertools import chain
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from copytrade.domain.book import BookSnapshot, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from copytrade.domain.units import Millis, Price, Shares
+
+Quote: TypeAlias = int
+"""A price and its side in one number: the price of a bid, minus the price of an ask; never zero."""
+
+CHECKPOINT_CHANGES: Final = 256
+"""A stretch of history ends after this many changes, or after as many as the book had levels if those are more."""
+
+_VENUE_TS: Final = itemgetter(2)
+_AT: Final = itemgetter(3)
+_STARTED_AT: Final = attrgetter("at_ms")
+
+
+class LiveBook:
+    """One token's book, changed in place, and every settled state of the last `history_ms`.
+
+    Several messages may carry one venue timestamp, and between them the book may be crossed: half of a sweep
+    was applied. A crossed state is settled by a message with another timestamp or by `settle`; every other
+    state is settled at once. The caller's instants and the venue's timestamps must not go back while there
+    is a book.
+    """
+
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_changes",
+        "_checkpoint_at",
+        "_crossed",
+        "_history_ms",
+        "_latest",
+        "_levels",
+        "_stretch",
+        "_stretches",
+        "_unsettled",
+        "is_pending",
+        "is_seeded",
+        "token_id",
+        "venue_ts_ms",
+    )
+
+    def __init__(self, token_id: str, *, history_ms: Millis, revision: int = 0) -> None:
+        """Start without a book; its states will have revisions above `revision`."""
+        self.token_id = token_id
+        self.venue_ts_ms: Millis = 0
+        self.is_seeded = False
+        self.is_pending = False
+        self._crossed = False
+        self._history_ms = history_ms
+        self._stretches: list[_Stretch] = []
+        self._latest: BookSnapshot | None = None
+        self._hold({})
+        self._begin(_Stretch(at_ms=0, venue_ts_ms=0, revision=revision, levels=None))
+
+    @property
+    def revision(self) -> int:
+        """The revision of the newest settled state."""
+        return self._stretch.revision + 1 + self._stretch.settled_up_to(len(self._changes) - 1)
+
+    @property
+    def best_bid(self) -> Price | None:
+        """The highest bid now, settled or not."""
+        return self._bids[-1] if self._bids else None
+
+    @property
+    def best_ask(self) -> Price | None:
+        """The lowest ask now, settled or not."""
+        return -self._asks[-1] if self._asks else None
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid is at or above the best ask now, settled or not."""
+        return bool(self._bids and self._asks) and self._bids[-1] + self._asks[-1] >= 0
+
+    def change(self, quote: Quote, size: Shares, venue_ts_ms: Millis, at_ms: Millis) -> None:
+        """Set the size at one price, zero removes the level: all that one message says of this token."""
+        changes = self._changes
+        if self._crossed or len(changes) >= self._checkpoint_at:
+            self.change_many(((quote, size),), venue_ts_ms, at_ms)
+            return
+        # Written out instead of calling _set and is_crossed: this runs for every change of every token.
+        levels = self._levels
+        if size:
+            if quote not in levels:
+                bids, asks = self._bids, self._asks
+                insort(bids if quote > 0 else asks, quote)
+                if bids and asks and bids[-1] + asks[-1] >= 0:
+                    self._crossed = self.is_pending = True
+                    self._unsettled.add(len(changes))
+            levels[quote] = size
+        elif quote in levels:
+            del levels[quote]
+            side = self._bids if quote > 0 else self._asks
+            del side[bisect_left(side, quote)]
+        self.venue_ts_ms = venue_ts_ms
+        changes.append((quote, size, venue_ts_ms, at_ms))
+
+    def change_many(self, changed: Iterable[tuple[Quote, Shares]], venue_ts_ms: Millis, at_ms: Millis) -> None:
+        """Apply one message with several changes to this token: one new state, not one for each."""
+        if self.is_pending and venue_ts_ms != self.venue_ts_ms:
+            self.settle(at_ms)
+        if not self.is_pending and len(self._changes) >= self._checkpoint_at:
+            self._checkpoint()
+        changes = self._changes
+        for quote, size in changed:
+            self._set(quote, size)
+            self._unsettled.add(len(changes))
+            changes.append((quote, size, venue_ts_ms, at_ms))
+        self.venue_ts_ms = venue_ts_ms
+        self._crossed = self.is_pending = self.is_crossed
+        if not self.is_pending:
+            self._unsettled.discard(len(changes) - 1)
+
+    def settle(self, at_ms: Millis) -> None:
+        """Take a pending state for what it is: from now on the book is really crossed."""
+        if not self.is_pending:
+            return
+        self.is_pending = False
+        last = len(self._changes) - 1
+        self._unsettled.discard(last)
+        if last < 0:
+            self._stretch.at_ms = at_ms
+        else:
+            quote, size, venue_ts_ms, _ = self._changes[last]
+            self._changes[last] = (quote, size, venue_ts_ms, at_ms)
+
+    def replace(self, levels: Mapping[Quote, Shares], venue_ts_ms: Millis, at_ms: Millis) -> None:
+        """Take a full book for the truth; it makes a new state only if it differs from the one held."""
+        if not self.is_seeded:
+            self._seed(levels, venue_ts_ms, at_ms)
+            return
+        held = self._levels
+        removed = [(quote, 0) for quote in held.keys() - levels.keys()]
+        if changed := [*removed, *(levels.items() - held.items())]:
+            self.change_many(changed, venue_ts_ms, at_ms)
+        else:
+            self.venue_ts_ms = venue_ts_ms
+
+    def clear(self, at_ms: Millis) -> None:
+        """Forget the book: from now on there is none; what came before stays in the history."""
+        if not self.is_seeded:
+            return
+        revision = self._stretch.revision + len(self._changes)
+        self.is_seeded = self.is_pending = self._crossed = False
+        self.venue_ts_ms = 0
+        self._latest = None
+        self._hold({})
+        self._begin(_Stretch(at_ms=at_ms, venue_ts_ms=0, revision=revision, levels=None))
+
+    def agrees_with(self, levels: Mapping[Quote, Shares]) -> bool:
+        """Whether the book, settled or not, has exactly these levels."""
+        return self.is_seeded and self._levels == levels
+
+    def latest(self) -> BookSnapshot | None:
+        """Return the newest settled state, None while there is no book."""
+        if not self.is_seeded:
+            return None
+        number = self._stretch.settled_up_to(len(self._changes) - 1)
+        if self._latest is None or self._latest.revision != self._stretch.revision + 1 + number:
+            levels = self._levels if number == len(self._changes) - 1 else None
+            self._latest = self._stretch.state(number, self.token_id, levels=levels)
+        return self._latest
+
+    def book_at(self, at_ms: Millis) -> BookSnapshot | None:
+        """Return the settled state that was the newest at that instant, None if none is kept."""
+        number = bisect_right(self._stretches, at_ms, key=_STARTED_AT) - 1
+        if number < 0:
+            return None
+        stretch = self._stretches[number]
+        return stretch.state(stretch.settled_up_to(bisect_right(stretch.changes, at_ms, key=_AT) - 1), self.token_id)
+
+    def states_after(self, revision: int) -> tuple[BookSnapshot, ...]:
+        """Return every kept settled state newer than `revision`, oldest first."""
+        return tuple(
+            state
+            for stretch in self._stretches
+            if stretch.revision + len(stretch.changes) > revision
+            for state in stretch.states_after(revision, self.token_id)
+        )
+
+    def states_of(self, venue_ts_ms: Millis) -> tuple[BookSnapshot, ...]:
+        """Return the settled states that carry the newest venue timestamp up to this one.
+
+        None if they are older than the history or than the last time the book was lost.
+        """
+        for stretch in reversed(self._stretches):
+            if stretch.levels is None:
+                return ()
+            if found := stretch.states_of(venue_ts_ms, self.token_id):
+                return found
+        return ()
+
+    def _seed(self, levels: Mapping[Quote, Shares], venue_ts_ms: Millis, at_ms: Millis) -> None:
+        self._hold(levels)
+        self.is_seeded = True
+        self.venue_ts_ms = venue_ts_ms
+        packed = _packed(self._levels)
+        revision = self._stretch.revision + 1
+        self._begin(_Stretch(at_ms=at_ms, venue_ts_ms=venue_ts_ms, revision=revision, levels=packed, is_new=True))
+        self._crossed = self.is_pending = self.is_crossed
+        if self.is_pending:
+            self._unsettled.add(-1)
+
+    def _checkpoint(self) -> None:
+        """Start a new stretch with the settled state that the last change made."""
+        _, _, venue_ts_ms, at_ms = self._changes[-1]
+        revision = self._stretch.revision + len(self._changes)
+        packed = _packed(self._levels)
+        self._begin(_Stretch(at_ms=at_ms, venue_ts_ms=venue_ts_ms, revision=revision, levels=packed))
+
+    def _begin(self, stretch: _Stretch) -> None:
+        """Start a stretch and drop those that ended before the history does."""
+        self._stretch, self._changes, self._unsettled = stretch, stretch.changes, stretch.unsettled
+        self._checkpoint_at = max(CHECKPOINT_CHANGES, len(self._levels))
+        self._stretches.append(stretch)
+        oldest = bisect_right(self._stretches, stretch.at_ms - self._history_ms, key=_STARTED_AT) - 1
+        if oldest > 0:
+            del self._stretches[:oldest]
+
+    def _hold(self, levels: Mapping[Quote, Shares]) -> None:
+        self._levels: dict[Quote, Shares] = dict(levels)
+        self._bids: list[Quote] = sorted(quote for quote in levels if quote > 0)
+        self._asks: list[Quote] = sorted(quote for quote in levels if quote < 0)
+
+    def _set(self, quote: Quote, size: Shares) -> None:
+        levels = self._levels
+        side = self._bids if quote > 0 else self._asks
+        if size:
+            if quote not in levels:
+                insort(side, quote)
+            levels[quote] = size
+        elif quote in levels:
+            del levels[quote]
+            del side[bisect_left(side, quote)]
+
+
+class _Stretch:
+    """A part of the history: the levels at its start and every change since, or a time without a book.
+
+    State n is the book after change n, state -1 the start, whose revision is `revision`. A start that is not
+    new repeats the last state of the stretch before.
+    """
+
+    __slots__ = ("at_ms", "changes", "is_new", "levels", "revision", "unsettled", "venue_ts_ms")
+
+    def __init__(
+        self, *, at_ms: Millis, venue_ts_ms: Millis, revision: int, levels: array[int] | None, is_new: bool = False
+    ) -> None:
+        self.at_ms = at_ms
+        self.venue_ts_ms = venue_ts_ms
+        self.revision = revision
+        self.levels = levels
+        self.is_new = is_new
+        self.changes: list[tuple[Quote, Shares, Millis, Millis]] = []
+        """Quote, new size, the venue's timestamp, when it was applied (or settled)."""
+        self.unsettled: set[int] = set()
+        """States that were never shown."""
+
+    def settled_up_to(self, number: int) -> int:
+        """Return the last state up to this one that is settled, -2 if there is none."""
+        while number in self.unsettled:
+            number -= 1
+        return number
+
+    def state(self, number: int, token_id: str, *, levels: Mapping[Quote, Shares] | None = None) -> BookSnapshot | None:
+        """Return a state; `levels` are its levels if they are at hand."""
+        if self.levels is None or number < -1:
+            return None
+        held = self._levels_after(number) if levels is None else levels
+        return self._snapshot(number, token_id, _bids_of(held), _asks_of(held))
+
+    def states_after(self, revision: int, token_id: str) -> Iterator[BookSnapshot]:
+        """Yield settled states newer than `revision`; a side that did not change is the same tuple as before."""
+        if self.levels is None:
+            return
+        number = max(revision - self.revision, -1 if self.is_new else 0)
+        if number >= len(self.changes):
+            return
+        held = self._levels_after(number)
+        bids, asks = _bids_of(held), _asks_of(held)
+        if number not in self.unsettled:
+            yield self._snapshot(number, token_id, bids, asks)
+        for later in range(number + 1, len(self.changes)):
+            quote, size, _, _ = self.changes[later]
+            if quote > 0:
+                bids = _changed(bids, Level(quote, size), sign=-1)
+            else:
+                asks = _changed(asks, Level(-quote, size), sign=1)
+            if later not in self.unsettled:
+                yield self._snapshot(later, token_id, bids, asks)
+
+    def states_of(self, venue_ts_ms: Millis, token_id: str) -> tuple[BookSnapshot, ...]:
+        last = self.settled_up_to(bisect_right(self.changes, venue_ts_ms, key=_VENUE_TS) - 1)
+        stamp = self._stamp(last)
+        if last < -1 or stamp > venue_ts_ms or self.levels is None:
+            return ()
+        numbers: list[int] = []
+        while last >= -1 and self._stamp(last) == stamp:
+            numbers.append(last)
+            last = self.settled_up_to(last - 1)
+        return tuple(state for number in numbers if (state := self.state(number, token_id)))
+
+    def _stamp(self, number: int) -> Millis:
+        return self.changes[number][2] if number >= 0 else self.venue_ts_ms
+
+    def _levels_after(self, number: int) -> dict[Quote, Shares]:
+        numbers = iter(self.levels or ())
+        levels = dict(zip(numbers, numbers, strict=True))
+        for quote, size, _, _ in self.changes[: number + 1]:
+            if size:
+                levels[quote] = size
+            else:
+                levels.pop(quote, None)
+        return levels
+
+    def _snapshot(self, number: int, token_id: str, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> BookSnapshot:
+        return BookSnapshot(
+            token_id=token_id,
+            bids=bids,
+            asks=asks,
+            revision=self.revision + 1 + number,
+            at_ms=self.changes[number][3] if number >= 0 else self.at_ms,
+            venue_ts_ms=self._stamp(number),
+        )
+
+
+def _bids_of(levels: Mapping[Quote, Shares]) -> tuple[Level, ...]:
+    quotes = sorted((quote for quote in levels if quote > 0), reverse=True)
+    return tuple(Level(quote, levels[quote]) for quote in quotes)
+
+
+def _asks_of(levels: Mapping[Quote, Shares]) -> tuple[Level, ...]:
+    quotes = sorted((quote for quote in levels if quote < 0), reverse=True)
+    return tuple(Level(-quote, levels[quote]) for quote in quotes)
+
+
+def _changed(levels: Sequence[Level], level: Level, *, sign: int) -> tuple[Level, ...]:
+    """Return one side, best first, with a level set or, if its size is zero, left out."""
+    place = bisect_left(levels, sign * level.price, key=lambda other: sign * other.price)
+    after = place + 1 if place < len(levels) and levels[place].price == level.price else place
+    return (*levels[:place], *((level,) if level.size else ()), *levels[after:])
+
+
+def _packed(levels: Mapping[Quote, Shares]) -> array[int]:
+    return array("q", chain.from_iterable(levels.items()))
