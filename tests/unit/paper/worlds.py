@@ -14,7 +14,7 @@ from copytrade.domain.ids import COPY_STRATEGY_ID, PAPER_ACCOUNT_ID
 from copytrade.domain.latency import Latency
 from copytrade.domain.units import MICRO
 from copytrade.ports.books import BookStore
-from copytrade.ports.execution import ExecutionEvent, OrderDone
+from copytrade.ports.execution import ExecutionAdapter, ExecutionEvent, OrderDone
 from tests.makers import NOW_MS, YES, a_book, a_market, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
@@ -128,7 +128,7 @@ def an_executor(books: BookStore, **changes: Any) -> PaperExecutor:
 class Session:
     """A running executor whose events are collected."""
 
-    def __init__(self, executor: PaperExecutor) -> None:
+    def __init__(self, executor: ExecutionAdapter) -> None:
         self.executor = executor
         self.events: list[ExecutionEvent] = []
         self._clock = VirtualClock()

@@ -1,0 +1,163 @@
+"""What every execution adapter promises the engine (ports/execution.py), whoever fills the orders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from copytrade.domain.attempts import AttemptStatus, ExecutionMode
+from copytrade.domain.book import Level
+from copytrade.domain.fills import Side
+from copytrade.domain.matching import crosses
+from copytrade.domain.positions import Position, fold
+from copytrade.ports.execution import Executed, ExecutionAdapter, ExecutionEvent, OrderDone
+from tests.makers import NOW_MS, YES, a_market, micro
+from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, an_executor, attempt_id, states
+from tests.virtual_time import VirtualClock, run_virtual
+
+ENDS = {AttemptStatus.FILLED, AttemptStatus.CANCELED, AttemptStatus.FAILED}
+WAIT_MS = 60_000
+LIMIT = "0.50"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An adapter at work at a venue that asks 40 shares at 0.50 and bids 40 at 0.49, until told otherwise."""
+
+    adapter: ExecutionAdapter
+    run: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+
+
+def paper() -> Stage:
+    books = FakeBookStore(*states((0, "0.49:40", "0.50:40")))
+    return Stage(adapter=an_executor(books), run=lambda main: run_virtual(main, epoch_ms=NOW_MS))
+
+
+@pytest.fixture(params=[paper], ids=lambda stage: stage.__name__)
+def stage(request: pytest.FixtureRequest) -> Stage:
+    made: Stage = request.param()
+    return made
+
+
+async def watched(stage: Stage, story: Callable[[ExecutionAdapter], Coroutine[Any, Any, None]]) -> list[ExecutionEvent]:
+    """Run the adapter beside a story and return what it reported until a minute after."""
+    session = Session(stage.adapter)
+    tasks = [asyncio.create_task(stage.adapter.run()), asyncio.create_task(session.collect())]
+    await story(stage.adapter)
+    await VirtualClock().sleep_ms(WAIT_MS)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return session.events
+
+
+async def submitting(adapter: ExecutionAdapter) -> None:
+    for name, side in (("buy", Side.BUY), ("second", Side.BUY), ("sell", Side.SELL)):
+        limit = LIMIT if side is Side.BUY else "0.49"
+        attempt = an_attempt(name, size="30", limit=limit, side=side, account_id=adapter.account_id)
+        await adapter.submit(adapter.prepare(attempt, a_market()))
+
+
+def endings(events: list[ExecutionEvent]) -> list[OrderDone]:
+    return [event for event in events if isinstance(event, OrderDone)]
+
+
+def test_an_adapter_says_its_mode_and_its_account(stage: Stage) -> None:
+    assert stage.adapter.mode in ExecutionMode
+    assert stage.adapter.account_id
+
+
+def test_preparing_is_repeatable_and_sends_nothing(stage: Stage) -> None:
+    async def preparing(adapter: ExecutionAdapter) -> None:
+        first, again = (adapter.prepare(an_attempt(), a_market()) for _ in range(2))
+        other = adapter.prepare(an_attempt("other"), a_market())
+
+        assert first == again
+        assert first.order_hash.startswith("0x")
+        assert first.order_hash != other.order_hash
+        assert first.placed_at_ms >= first.attempt.decided_at_ms
+
+    assert stage.run(lambda: watched(stage, preparing)) == []
+
+
+def test_every_order_ends_once_after_all_of_its_fills(stage: Stage) -> None:
+    events = stage.run(lambda: watched(stage, submitting))
+
+    for name in ("buy", "second", "sell"):
+        own = [event for event in events if owner(event) == attempt_id(name)]
+        assert [type(event) for event in own[:-1]] == [Executed] * (len(own) - 1)
+        assert isinstance(own[-1], OrderDone)
+        assert own[-1].status in ENDS
+
+
+def test_a_filled_order_has_no_reason_and_any_other_ending_has_one(stage: Stage) -> None:
+    for done in endings(stage.run(lambda: watched(stage, submitting))):
+        assert (done.reason is None) == (done.status is AttemptStatus.FILLED)
+
+
+def test_fills_belong_to_their_attempt_and_keep_its_limit(stage: Stage) -> None:
+    events = stage.run(lambda: watched(stage, submitting))
+    fills = [event.fill for event in events if isinstance(event, Executed)]
+
+    assert fills
+    assert len({fill.id for fill in fills}) == len({fill.venue_trade_id for fill in fills}) == len(fills)
+    for fill in fills:
+        assert (fill.account_id, fill.token_id) == (stage.adapter.account_id, YES)
+        limit = micro(LIMIT) if fill.side is Side.BUY else micro("0.49")
+        assert crosses(fill.price, side=fill.side, limit=limit)
+        assert fill.shares > 0
+        assert fill.fee_usdc >= 0
+
+
+def test_orders_share_what_there_is(stage: Stage) -> None:
+    events = stage.run(lambda: watched(stage, submitting))
+    bought = sum(event.fill.shares for event in events if isinstance(event, Executed) and event.fill.side is Side.BUY)
+
+    assert bought == Level(micro(LIMIT), micro("40")).size
+
+
+def test_the_position_is_the_fold_of_what_was_reported(stage: Stage) -> None:
+    events = stage.run(lambda: watched(stage, submitting))
+    empty = Position(strategy_id="copy", account_id=stage.adapter.account_id, token_id=YES)
+
+    assert fold(empty, [event.fill for event in events if isinstance(event, Executed)]).shares == micro("10")
+
+
+def test_cancelling_what_is_not_open_does_nothing(stage: Stage) -> None:
+    async def cancelling(adapter: ExecutionAdapter) -> None:
+        await adapter.cancel(attempt_id("nobody"))
+
+    assert stage.run(lambda: watched(stage, cancelling)) == []
+
+
+def test_a_cancelled_order_ends_as_such_before_its_time(stage: Stage) -> None:
+    async def cancelling(adapter: ExecutionAdapter) -> None:
+        attempt = an_attempt(limit="0.40", ttl_ms=WAIT_MS)
+        await adapter.submit(adapter.prepare(attempt, a_market()))
+        await VirtualClock().sleep_ms(1_000)
+        await adapter.cancel(attempt.id)
+        await adapter.cancel(attempt.id)
+
+    (done,) = endings(stage.run(lambda: watched(stage, cancelling)))
+
+    assert done.status is AttemptStatus.CANCELED
+    assert done.at_ms < NOW_MS + 10_000
+
+
+def test_an_attempt_found_open_is_settled_and_never_sent_again(stage: Stage) -> None:
+    async def recovering(adapter: ExecutionAdapter) -> None:
+        attempt = an_attempt(status=AttemptStatus.PARTIAL, filled_shares=micro("10"), account_id=adapter.account_id)
+        await adapter.recover(attempt)
+
+    events = stage.run(lambda: watched(stage, recovering))
+
+    assert [owner(event) for event in events] == [attempt_id("one")]
+    assert endings(events)[0].status is AttemptStatus.CANCELED
+
+
+def owner(event: ExecutionEvent) -> Any:
+    return event.fill.attempt_id if isinstance(event, Executed) else event.attempt_id
