@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -12,9 +13,9 @@ from copytrade.domain.book import BookSnapshot, BookView, tier_of
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import COPY_STRATEGY_ID, PAPER_ACCOUNT_ID
 from copytrade.domain.latency import Latency
-from copytrade.domain.units import MICRO
+from copytrade.domain.units import MICRO, format_micro
 from copytrade.ports.books import BookStore
-from copytrade.ports.execution import ExecutionAdapter, ExecutionEvent, OrderDone
+from copytrade.ports.execution import Executed, ExecutionAdapter, ExecutionEvent, OrderDone
 from tests.makers import NOW_MS, YES, a_book, a_market, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
@@ -171,3 +172,24 @@ def play(script: Any, story: Any, **settings: Any) -> list[ExecutionEvent]:
         return session.events
 
     return run_virtual(main, epoch_ms=NOW_MS)
+
+
+def told(events: Sequence[ExecutionEvent]) -> list[tuple[Any, ...]]:
+    """Give (after, shares, price, fee, liquidity) for each fill and (after, status, code) for each ending."""
+    lines: list[tuple[Any, ...]] = []
+    for event in events:
+        if isinstance(event, Executed):
+            fill = event.fill
+            numbers = (format_micro(number) for number in (fill.shares, fill.price, fill.fee_usdc))
+            lines.append((fill.fill_at_ms - NOW_MS, *numbers, str(fill.liquidity)))
+        else:
+            lines.append((event.at_ms - NOW_MS, str(event.status), event.reason.code if event.reason else None))
+    return lines
+
+
+def played(script: Any, *attempts: Any, market: Any = None, **settings: Any) -> list[tuple[Any, ...]]:
+    async def story(session: Session) -> None:
+        await session.submit(*attempts, **(market or {}))
+        await session.ended(len(attempts))
+
+    return told(play(script, story, **settings))
