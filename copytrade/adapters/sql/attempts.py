@@ -1,0 +1,146 @@
+"""Decisions and the orders they became: every move checks the status it starts from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, exists, func, select, update
+
+from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
+from copytrade.adapters.sql.rows import attempt_of, attempt_values, reasons_json, recorded_fill_of
+from copytrade.adapters.sql.statements import insert
+from copytrade.adapters.sql.tables import execution_attempt, execution_fill, leader_fill
+from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Settlement, reason
+from copytrade.domain.booking import end
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement
+
+    from copytrade.domain.attempts import ExecutionAttempt, Reason
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.units import Millis
+
+_FILLED_SHARES: Final = (
+    select(func.coalesce(func.sum(execution_fill.c.filled_shares), 0, type_=execution_fill.c.filled_shares.type))
+    .where(execution_fill.c.attempt_id == execution_attempt.c.id, execution_fill.c.settlement != Settlement.FAILED)
+    .scalar_subquery()
+    .label("filled_shares")
+)
+_ATTEMPT: Final = select(execution_attempt, _FILLED_SHARES)
+
+
+class StatusChangedError(Exception):
+    """An attempt is not in the status it was read in, though nothing else may write now."""
+
+
+def find(connection: Connection, attempt_id: UUID) -> ExecutionAttempt | None:
+    """Return one attempt."""
+    found = select_where(connection, execution_attempt.c.id == attempt_id)
+    return found[0] if found else None
+
+
+def select_where(connection: Connection, condition: ColumnElement[bool]) -> list[ExecutionAttempt]:
+    """Return attempts, oldest first."""
+    ordered = _ATTEMPT.where(condition).order_by(execution_attempt.c.created_at, execution_attempt.c.id)
+    return [attempt_of(row) for row in connection.execute(ordered)]
+
+
+def open_attempts(connection: Connection) -> tuple[ExecutionAttempt, ...]:
+    """Return what is not over, oldest first; the literals let the partial index serve it."""
+    is_open = execution_attempt.c.status.in_(sorted(OPEN_STATUSES))
+    return tuple(select_where(connection, is_open))
+
+
+def record(connection: Connection, attempt: ExecutionAttempt) -> bool:
+    """Store an attempt, and that its fill needs none any more; False if there is one."""
+    statement = insert(connection, execution_attempt).values(attempt_values(attempt))
+    stored = connection.execute(
+        statement.on_conflict_do_nothing(index_elements=["leader_fill_id", "strategy_id", "account_id"])
+    )
+    if stored.rowcount == 0:
+        return False
+    connection.execute(
+        update(leader_fill).where(leader_fill.c.id == attempt.leader_fill_id).values(awaits_decision=False)
+    )
+    return True
+
+
+def submit(connection: Connection, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+    """Move PENDING to SUBMITTED; False if it is not PENDING, or its fill is orphaned and it ends here."""
+    is_orphaned = exists().where(
+        leader_fill.c.id == execution_attempt.c.leader_fill_id, leader_fill.c.orphaned_at.is_not(None)
+    )
+    done = connection.execute(
+        update(execution_attempt)
+        .where(execution_attempt.c.id == attempt_id, execution_attempt.c.status == AttemptStatus.PENDING, ~is_orphaned)
+        .values(status=AttemptStatus.SUBMITTED, order_hash=order_hash, placed_at=placed_at_ms)
+    )
+    if done.rowcount == 1:
+        return True
+    attempt = find(connection, attempt_id)
+    if attempt is not None and attempt.status is AttemptStatus.PENDING:
+        cancel_orphaned(connection, attempt, at_ms=attempt.decided_at_ms)
+    return False
+
+
+def cancel_orphaned(connection: Connection, attempt: ExecutionAttempt, *, at_ms: Millis) -> ExecutionAttempt | None:
+    """End an attempt whose fill a reorg took away before anything was sent."""
+    return _end(connection, attempt, status=AttemptStatus.CANCELED, why=reason("ORPHANED"), at_ms=at_ms)
+
+
+def close(
+    connection: Connection, attempt_id: UUID, *, status: AttemptStatus, why: Reason | None, at_ms: Millis
+) -> ExecutionAttempt | None:
+    """End an open attempt; None if it is over, or was never one.
+
+    :raises ValueError: `status` is no ending.
+    """
+    attempt = find(connection, attempt_id)
+    return None if attempt is None else _end(connection, attempt, status=status, why=why, at_ms=at_ms)
+
+
+def _end(
+    connection: Connection, attempt: ExecutionAttempt, *, status: AttemptStatus, why: Reason | None, at_ms: Millis
+) -> ExecutionAttempt | None:
+    after = end(attempt, status=status, why=why, at_ms=at_ms)
+    if after is not None:
+        change(connection, before=attempt, after=after)
+    return after
+
+
+def change(connection: Connection, *, before: ExecutionAttempt, after: ExecutionAttempt) -> None:
+    """Write what moves with the status.
+
+    :raises StatusChangedError: the stored status is not that of `before`; the transaction must not go on.
+    """
+    done = connection.execute(
+        update(execution_attempt)
+        .where(execution_attempt.c.id == before.id, execution_attempt.c.status == before.status)
+        .values(
+            status=after.status,
+            decision_reason=reasons_json(after.reasons),
+            first_fill_at=after.first_fill_at_ms,
+            done_at=after.done_at_ms,
+        )
+    )
+    if done.rowcount != 1:
+        raise StatusChangedError(f"attempt {before.id} is not {before.status} any more")
+
+
+def undecided(connection: Connection, *, limit: int) -> tuple[RecordedFill, ...]:
+    """Return fills that wait for their attempt, in the order they happened."""
+    fill = leader_fill.c
+    statement = (
+        FILL_WITH_ADDRESS.where(fill.awaits_decision, fill.orphaned_at.is_(None))
+        .order_by(fill.fill_ts, fill.block_number.nulls_last(), fill.log_index, fill.detected_at, fill.id)
+        .limit(limit)
+    )
+    return tuple(recorded_fill_of(row) for row in connection.execute(statement))
+
+
+def find_fill(connection: Connection, leader_fill_id: UUID) -> RecordedFill | None:
+    """Return one leader fill."""
+    row = connection.execute(FILL_WITH_ADDRESS.where(leader_fill.c.id == leader_fill_id)).one_or_none()
+    return None if row is None else recorded_fill_of(row)

@@ -1,0 +1,127 @@
+"""How domain values are kept in columns of either database.
+
+| value | PostgreSQL | SQLite |
+|---|---|---|
+| id | uuid | 36 characters with hyphens, as people copy them |
+| micro-units | numeric(20,6) | REAL: rounding to micro-units gives back every amount up to 2e9 exactly |
+| UTC milliseconds | timestamptz | text `YYYY-MM-DD HH:MM:SS.mmm`, which sorts and which its date functions read |
+| JSON | json, the text as given | text |
+
+REAL rather than NUMERIC on SQLite: there whole numbers would be stored as integers, and dividing one
+column by another in SQL would drop the fraction.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from sqlalchemy import CHAR, REAL, Numeric, Text, Uuid, cast
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.types import TypeDecorator, UserDefinedType
+
+from copytrade.domain.units import MICRO
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Dialect
+    from sqlalchemy.types import TypeEngine
+
+REAL_EXACT_MAX: Final = 2_000_000_000 * MICRO
+"""Below this, the nearest double to an amount is nearer to it than to any other amount in micro-units."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SIX_DECIMALS: Final = Decimal("0.000001")
+
+
+def _is_sqlite(dialect: Dialect) -> bool:
+    return dialect.name == "sqlite"
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID."""
+
+    impl = Uuid
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(CHAR(36) if _is_sqlite(dialect) else Uuid())
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        return str(value) if value is not None and _is_sqlite(dialect) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        return UUID(value) if isinstance(value, str) else value
+
+
+class Micro(TypeDecorator[int]):
+    """Money, shares, a price or a ratio: integer micro-units here, a decimal number in the database."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(REAL() if _is_sqlite(dialect) else Numeric(20, 6))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        """Return the database's number.
+
+        :raises ValueError: SQLite could not give the amount back exactly.
+        """
+        if value is None:
+            return None
+        if not _is_sqlite(dialect):
+            return value * _SIX_DECIMALS
+        if abs(value) > REAL_EXACT_MAX:
+            raise ValueError(f"{value} micro-units are more than SQLite keeps exactly")
+        return value / MICRO
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return None if value is None else round(value * MICRO)
+
+
+class Instant(TypeDecorator[int]):
+    """A time: UTC Unix milliseconds here, a date and time of day in the database."""
+
+    impl = TIMESTAMP
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if _is_sqlite(dialect) else TIMESTAMP(timezone=True))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        moment = _EPOCH + timedelta(milliseconds=value)
+        if _is_sqlite(dialect):
+            return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+        return moment
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+        return (moment - _EPOCH) // _MILLISECOND
+
+
+class _PlainJson(UserDefinedType[str]):
+    """PostgreSQL's `json`, which keeps the text as it was given; `jsonb` would not."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "JSON"
+
+
+class JsonText(TypeDecorator[str]):
+    """A JSON document as text, unchanged in both directions."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if _is_sqlite(dialect) else _PlainJson())
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return cast(column, Text)

@@ -1,0 +1,240 @@
+"""Opening a database and running transactions on it.
+
+A unit of work is a plain function of one connection. On SQLite a whole transaction runs in one hop to a
+thread: writers share one thread, so they never meet each other's locks and a cancelled task cannot leave a
+transaction half done; readers have their own. PostgreSQL runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from copytrade.ports.ledger import LedgerUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from sqlalchemy import URL, Connection
+
+T = TypeVar("T")
+
+SQLITE_BUSY_MS: Final = 10_000
+SQLITE_READERS: Final = 3
+POSTGRES_CONNECTIONS: Final = 8
+POSTGRES_CONNECT_SECONDS: Final = 10
+_ONE_WRITER: Final = 0x636F7079
+"""The advisory lock that lets one writer at a time decide by what it reads; 'copy' in ASCII."""
+_REASON_LENGTH_MAX: Final = 300
+
+
+class Database(Protocol):
+    """One open database. What `work` changes is committed when it returns and undone when it raises.
+
+    Every method raises LedgerUnavailableError when the database cannot be reached or used.
+    """
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a reader; it never waits for writers."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a writer whose statements each check for themselves that they still apply."""
+
+    async def write_alone(self, work: Callable[[Connection], T]) -> T:
+        """Run a writer that acts on what it has read; no other of its kind runs meanwhile, in any process."""
+
+    async def close(self) -> None:
+        """Finish what runs and let go of the database."""
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    """Open `sqlite:///PATH` or `postgresql+psycopg://...` and prove that it answers.
+
+    :raises LedgerUnavailableError: it cannot be opened; the text is one line without the password.
+    """
+    parsed = parse_url(url)
+    database: Database = SqliteDatabase(parsed) if is_sqlite(parsed) else PostgresDatabase(parsed)
+    try:
+        await database.read(_prove)
+        yield database
+    finally:
+        await database.close()
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL taken apart.
+
+    :raises LedgerUnavailableError: it is neither `sqlite:///PATH` nor `postgresql+psycopg://...`.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LedgerUnavailableError("DATABASE_URL is not a URL") from None
+    if parsed.drivername == "sqlite" and parsed.database not in {None, "", ":memory:"}:
+        return parsed
+    if parsed.drivername == "postgresql+psycopg":
+        return parsed
+    raise LedgerUnavailableError(
+        f"{shown(parsed)} is not sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+    )
+
+
+def is_sqlite(url: URL) -> bool:
+    """Tell which of the two kinds a parsed URL is."""
+    return url.get_backend_name() == "sqlite"
+
+
+def sqlite_path(url: URL) -> Path:
+    """Return the file a SQLite URL names."""
+    return Path(str(url.database))
+
+
+def shown(url: URL) -> str:
+    """Return the URL as it may be shown: no password, wherever it was put."""
+    hidden = {name: "***" for name in url.query if "password" in name.lower()}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn what the drivers raise about the database itself into LedgerUnavailableError."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        if not _is_about_the_database(error):
+            raise
+        raise LedgerUnavailableError(f"{shown(url)}: {_reason(error)}") from error
+    except PoolTimeoutError as error:
+        raise LedgerUnavailableError(f"{shown(url)}: no connection became free in time") from error
+
+
+def _is_about_the_database(error: DatabaseError | InterfaceError) -> bool:
+    """Tell an outage or a broken file from a statement that is wrong or breaks a rule, which is our bug."""
+    return error.connection_invalidated or type(error).__name__ in {
+        "DatabaseError",
+        "OperationalError",
+        "InterfaceError",
+        "InternalError",
+    }
+
+
+def _reason(error: DatabaseError | InterfaceError) -> str:
+    return " ".join(str(error.orig).split())[:_REASON_LENGTH_MAX]
+
+
+def _prove(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("SELECT count(*) FROM sqlite_master"))
+    else:
+        connection.execute(text("SELECT 1"))
+
+
+def sqlite_engine(url: URL, *, begin: str, connections: int = 1, query_only: bool = False) -> Engine:
+    """Return an engine whose transactions start with the statement `begin` and cover DDL too.
+
+    :raises LedgerUnavailableError: the folder of the file does not exist.
+    """
+    folder = sqlite_path(url).parent
+    if not folder.is_dir():
+        raise LedgerUnavailableError(f"{shown(url)}: there is no folder {folder}")
+    engine = create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"timeout": SQLITE_BUSY_MS / 1000, "isolation_level": None, "check_same_thread": False},
+    )
+
+    def prepare(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        if not query_only:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA query_only = {int(query_only)}")
+        cursor.close()
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", start)
+    return engine
+
+
+class SqliteDatabase(Database):
+    """A file: one writing thread, a few reading ones."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE")
+        self._readers = sqlite_engine(url, begin="BEGIN", connections=SQLITE_READERS, query_only=True)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
+        self._reading = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="ledger-reader")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._run(self._reading, self._readers, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self._run(self._writing, self._writer, work)
+
+    async def write_alone(self, work: Callable[[Connection], T]) -> T:
+        return await self.write(work)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]) -> T:
+        def transaction() -> T:
+            with translated(self._url), engine.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(threads, transaction)
+
+    def _close(self) -> None:
+        for threads in (self._writing, self._reading):
+            threads.shutdown()
+        for engine in (self._readers, self._writer):
+            engine.dispose()
+
+
+class PostgresDatabase(Database):
+    """A server: a small pool of connections."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._engine = create_async_engine(
+            url,
+            pool_size=POSTGRES_CONNECTIONS,
+            max_overflow=0,
+            connect_args={"connect_timeout": POSTGRES_CONNECT_SECONDS, "application_name": "copytrade"},
+        )
+        self._alone = asyncio.Lock()
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self.write(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        with translated(self._url):
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def write_alone(self, work: Callable[[Connection], T]) -> T:
+        def locked(connection: Connection) -> T:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ONE_WRITER})")
+            return work(connection)
+
+        # Waiting here rather than for the lock leaves the connections to others.
+        async with self._alone:
+            return await self.write(locked)
+
+    async def close(self) -> None:
+        await self._engine.dispose()

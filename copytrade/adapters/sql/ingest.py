@@ -1,0 +1,152 @@
+"""Storing what a source reports: raw rows, fills and the cursor in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy import Boolean, Connection, bindparam, case, null, select, update
+from sqlalchemy import insert as plain_insert
+
+from copytrade.adapters.sql import cursors
+from copytrade.adapters.sql.leaders import enabled_leaders
+from copytrade.adapters.sql.rows import Values, recorded_fill_of, recorded_fill_values
+from copytrade.adapters.sql.statements import chunks, insert
+from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
+from copytrade.domain.dedupe import KnownFill, join
+from copytrade.domain.fills import Source
+from copytrade.domain.leaders import is_copied
+from copytrade.ports.ledger import Ingested
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from copytrade.domain.fills import RecordedFill, Sighting
+    from copytrade.domain.leaders import Leader
+    from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import FillsSeen
+
+FILL_WITH_ADDRESS: Final = select(leader_fill, leader.c.address).join_from(leader_fill, leader)
+_KEPT: Final = {"id", "leader_id", "source", "detected_at"}
+"""What a later sighting never changes."""
+_CHANGE: Final = (
+    update(leader_fill)
+    .where(leader_fill.c.id == bindparam("fill_id"))
+    .values(
+        orphaned_at=case((bindparam("is_revived", type_=Boolean()), null()), else_=leader_fill.c.orphaned_at),
+        **{
+            column.name: bindparam(column.name)
+            for column in leader_fill.c
+            if column.name not in _KEPT | {"confirmed_at", "orphaned_at", "awaits_decision", "created_at"}
+        },
+    )
+)
+
+
+def ingest(connection: Connection, seen: FillsSeen, *, now_ms: Millis) -> Ingested:
+    """Store a batch; see the port for what makes two reports one fill."""
+    leaders = enabled_leaders(connection, {sighting.fill.leader for sighting in seen.sightings})
+    followed = [sighting for sighting in seen.sightings if sighting.fill.leader in leaders]
+    joined = join(
+        _known(connection, {sighting.fill.tx_hash for sighting in followed}),
+        followed,
+        leader_ids={address: leader.id for address, leader in leaders.items()},
+    )
+    _change(connection, joined.changed, joined.revived)
+    _add(connection, joined.new, leaders, now_ms=now_ms)
+    _keep_raw(connection, joined.reports, now_ms=now_ms)
+    if seen.cursor is not None:
+        cursors.advance(connection, seen.cursor, now_ms=now_ms)
+    return Ingested(new=joined.new, joined=joined.met)
+
+
+def _known(connection: Connection, tx_hashes: Iterable[str]) -> list[KnownFill]:
+    """Read every fill of these transactions, in the order they were stored, with its reports."""
+    rows = [
+        row
+        for hashes in chunks(tx_hashes)
+        for row in connection.execute(
+            FILL_WITH_ADDRESS.where(leader_fill.c.tx_hash.in_(hashes)).order_by(
+                leader_fill.c.created_at, leader_fill.c.dedupe_key
+            )
+        )
+    ]
+    reports = _reports(connection, [row.id for row in rows])
+    return [
+        KnownFill(
+            recorded=recorded_fill_of(row),
+            is_orphaned=row.orphaned_at is not None,
+            reports=frozenset(reports[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def _reports(connection: Connection, fill_ids: Sequence[UUID]) -> Mapping[UUID, set[tuple[Source, str]]]:
+    raw = leader_fill_raw.c
+    reports: dict[UUID, set[tuple[Source, str]]] = defaultdict(set)
+    for ids in chunks(fill_ids):
+        statement = select(raw.leader_fill_id, raw.source, raw.source_key).where(raw.leader_fill_id.in_(ids))
+        for row in connection.execute(statement):
+            reports[row.leader_fill_id].add((Source(row.source), row.source_key))
+    return reports
+
+
+def _change(connection: Connection, changed: Sequence[RecordedFill], revived: frozenset[UUID]) -> None:
+    if not changed:
+        return
+    if len(changed) > 1:
+        _vacate_keys(connection, changed)
+    connection.execute(_CHANGE, [_changes(recorded, is_revived=recorded.id in revived) for recorded in changed])
+
+
+def _changes(recorded: RecordedFill, *, is_revived: bool) -> Values:
+    values = {name: value for name, value in recorded_fill_values(recorded).items() if name not in _KEPT}
+    return {"fill_id": recorded.id, "is_revived": is_revived, **values}
+
+
+def _vacate_keys(connection: Connection, changed: Sequence[RecordedFill]) -> None:
+    """Let go of the old keys first: fills of one transaction may take each other's."""
+    statement = update(leader_fill).where(leader_fill.c.id == bindparam("fill_id")).values(dedupe_key=bindparam("key"))
+    connection.execute(statement, [{"fill_id": recorded.id, "key": str(recorded.id)} for recorded in changed])
+
+
+def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[str, Leader], *, now_ms: Millis) -> None:
+    if not new:
+        return
+    rows = [
+        {
+            **recorded_fill_values(recorded),
+            "awaits_decision": is_copied(leaders[recorded.fill.leader], recorded.fill.fill_ts_ms),
+            "created_at": now_ms,
+        }
+        for recorded in new
+    ]
+    connection.execute(plain_insert(leader_fill), rows)
+
+
+def _keep_raw(connection: Connection, reports: Sequence[tuple[Sighting, UUID]], *, now_ms: Millis) -> None:
+    """Keep payloads as received; one that was kept before its fill was known is linked to it."""
+    if not reports:
+        return
+    statement = insert(connection, leader_fill_raw)
+    linked = statement.on_conflict_do_update(
+        index_elements=["source", "source_key"],
+        set_={"leader_fill_id": statement.excluded.leader_fill_id},
+        where=leader_fill_raw.c.leader_fill_id.is_(None),
+    )
+    connection.execute(linked, [_raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports])
+
+
+def _raw_values(sighting: Sighting, fill_id: UUID, *, now_ms: Millis) -> Values:
+    source = sighting.fill.source
+    return {
+        "id": uuid5(NAMESPACE_URL, f"leader_fill_raw|{source}|{sighting.source_key}"),
+        "source": source,
+        "source_key": sighting.source_key,
+        "leader_fill_id": fill_id,
+        "payload": sighting.payload,
+        "received_at": sighting.fill.detected_at_ms,
+        "created_at": now_ms,
+    }

@@ -1,0 +1,109 @@
+"""The ledger port on a database: each method is one transaction."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import IntegrityError
+
+from copytrade.adapters.sql import attempts, chain, cursors, events, executions, ingest, leaders
+from copytrade.adapters.sql import markets as registry
+from copytrade.ports.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from copytrade.adapters.sql.engine import Database
+    from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.leaders import Leader
+    from copytrade.domain.market import Market
+    from copytrade.domain.positions import Position
+    from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import (
+        ChainConfirmed,
+        Cursor,
+        CursorScope,
+        FillsConfirmed,
+        FillsRemoved,
+        FillsSeen,
+    )
+    from copytrade.ports.ledger import Booked, Ingested, Orphaned
+
+
+class SqlLedger(Ledger):
+    """The ledger in an open database whose schema is current."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_leader(self, leader: Leader) -> bool:
+        return await self._database.write_alone(partial(leaders.add_leader, given=leader))
+
+    async def remove_leader(self, address: str) -> None:
+        await self._database.write(partial(leaders.remove_leader, address=address))
+
+    async def leaders(self) -> tuple[Leader, ...]:
+        return await self._database.read(leaders.all_leaders)
+
+    async def cursor(self, scope: CursorScope) -> Cursor | None:
+        return await self._database.read(partial(cursors.find, scope=scope))
+
+    async def ingest(self, seen: FillsSeen, *, now_ms: Millis) -> Ingested:
+        return await self._database.write_alone(partial(ingest.ingest, seen=seen, now_ms=now_ms))
+
+    async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
+        return await self._database.write_alone(partial(chain.orphan, removed=removed, now_ms=now_ms))
+
+    async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
+        return await self._database.write_alone(partial(chain.confirm, confirmed=confirmed))
+
+    async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
+        return await self._database.read(partial(attempts.undecided, limit=limit))
+
+    async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
+        try:
+            return await self._database.write(partial(attempts.record, attempt=attempt))
+        except IntegrityError as error:
+            raise LookupError(f"attempt {attempt.id} is about no stored fill ({attempt.leader_fill_id})") from error
+
+    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+        return await self._database.write_alone(
+            partial(attempts.submit, attempt_id=attempt_id, order_hash=order_hash, placed_at_ms=placed_at_ms)
+        )
+
+    async def book_execution(self, fill: ExecutionFill) -> Booked | None:
+        return await self._database.write_alone(partial(executions.book_execution, fill=fill))
+
+    async def close_attempt(
+        self, attempt_id: UUID, *, status: AttemptStatus, reason: Reason | None, at_ms: Millis
+    ) -> ExecutionAttempt | None:
+        return await self._database.write_alone(
+            partial(attempts.close, attempt_id=attempt_id, status=status, why=reason, at_ms=at_ms)
+        )
+
+    async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
+        return await self._database.read(partial(attempts.find, attempt_id=attempt_id))
+
+    async def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
+        return await self._database.read(attempts.open_attempts)
+
+    async def fill(self, leader_fill_id: UUID) -> RecordedFill | None:
+        return await self._database.read(partial(attempts.find_fill, leader_fill_id=leader_fill_id))
+
+    async def positions(self) -> tuple[Position, ...]:
+        return await self._database.read(executions.positions)
+
+    async def save_markets(self, markets: Sequence[Market]) -> None:
+        await self._database.write(partial(registry.save_markets, markets=markets))
+
+    async def markets(self) -> tuple[Market, ...]:
+        return await self._database.read(registry.all_markets)
+
+    async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
+        await self._database.write(partial(events.note, code=code, detail=detail, at_ms=at_ms))
+
+    async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
+        return await self._database.read(partial(registry.recent_tokens, since_ms=since_ms))
