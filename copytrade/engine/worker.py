@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from copytrade.engine.decide import Decide
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
+    from copytrade.engine.listeners import Listeners
     from copytrade.engine.portfolio import Portfolio
     from copytrade.engine.roll import LedgerRoll
     from copytrade.engine.tracking import Tracking
@@ -40,6 +41,7 @@ class Worker:
     execute: Execute
     account: Account
     executor: ExecutionAdapter
+    listeners: Listeners
     clock: Clock
 
     async def run(self) -> None:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Tally(Notifier):
-    """Counts happenings; `mark` gives a token's best bid, None where there is none."""
+    """Counts happenings; set `mark` to what gives a token's best bid, None where there is none."""
 
-    def __init__(self, mark: Callable[[str], Price | None]) -> None:
-        self._mark = mark
+    def __init__(self) -> None:
+        self.mark: Callable[[str], Price | None] = _no_mark
         self.fills: Counter[str] = Counter()
         self.joined = 0
         self.history = 0
@@ -61,7 +61,7 @@ class Tally(Notifier):
 
     def marked_value(self, position: Position) -> Usdc | None:
         """Return what a position would bring at the best bid, None if there is no bid to mark it with."""
-        bid = self._mark(position.token_id)
+        bid = self.mark(position.token_id)
         return None if bid is None else wording.value(position.shares, bid)
 
     def realized(self) -> Usdc:
@@ -126,13 +126,6 @@ class Tally(Notifier):
         return lines
 
 
-class Several(Notifier):
-    """Tells several listeners, in order."""
+def _no_mark(_token_id: str) -> Price | None:
+    return None
 
-    def __init__(self, *listeners: Notifier) -> None:
-        self._listeners = listeners
-
-    def tell(self, happening: Happening) -> None:
-        """Tell each."""
-        for listener in self._listeners:
-            listener.tell(happening)

@@ -1,0 +1,115 @@
+"""Ten-line stand-ins for the ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from copytrade.domain.book import BookSnapshot, BookView, QuoteTier
+from copytrade.domain.happenings import Happening
+from copytrade.domain.market import Market
+from copytrade.ports.books import BookStore
+from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
+from copytrade.ports.markets import MarketRegistry
+from copytrade.ports.notifier import Notifier
+
+
+class FakeRegistry(MarketRegistry):
+    """Knows `markets` by token; `late` ones only after a fetch that takes `fetch_s`."""
+
+    def __init__(self, *markets: Market, late: tuple[Market, ...] = (), fetch_s: float = 0.0) -> None:
+        self.known = {token.token_id: market for market in markets for token in market.tokens}
+        self.late = {token.token_id: market for market in late for token in market.tokens}
+        self.fetch_s = fetch_s
+        self.fetched: list[str] = []
+
+    def market_of(self, token_id: str) -> Market | None:
+        return self.known.get(token_id)
+
+    async def fetch(self, token_id: str) -> Market | None:
+        self.fetched.append(token_id)
+        await asyncio.sleep(self.fetch_s)
+        if token_id in self.late:
+            self.known[token_id] = self.late[token_id]
+        return self.known.get(token_id)
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+class FakeBooks(BookStore):
+    """Books as the test sets them, with every state kept."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, list[BookSnapshot]] = {}
+        self.age_ms = 0
+        self.tier = QuoteTier.FRESH
+        self.tracked: list[str] = []
+        self.refreshed: list[str] = []
+        self._moved = asyncio.Condition()
+
+    async def show(self, book: BookSnapshot) -> None:
+        self.states.setdefault(book.token_id, []).append(book)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def track(self, token_id: str) -> None:
+        self.tracked.append(token_id)
+
+    def view(self, token_id: str) -> BookView | None:
+        states = self.states.get(token_id)
+        return BookView(book=states[-1], age_ms=self.age_ms, tier=self.tier) if states else None
+
+    async def first_view(self, token_id: str, *, timeout_ms: int) -> BookView | None:
+        self.track(token_id)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self.changed(token_id, 0)
+        except TimeoutError:
+            return None
+        return self.view(token_id)
+
+    async def refresh(self, token_id: str) -> BookView | None:
+        self.refreshed.append(token_id)
+        self.tier = QuoteTier.FRESH
+        return self.view(token_id)
+
+    def book_at(self, token_id: str, at_ms: int) -> BookSnapshot | None:
+        past = [book for book in self.states.get(token_id, []) if book.at_ms <= at_ms]
+        return past[-1] if past else None
+
+    def states_after(self, token_id: str, revision: int) -> tuple[BookSnapshot, ...]:
+        return tuple(book for book in self.states.get(token_id, []) if book.revision > revision)
+
+    async def changed(self, token_id: str, revision: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: bool(self.states_after(token_id, revision)))
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+class ScriptedSource(LeaderFillSource):
+    """Yields what the test pushes."""
+
+    def __init__(self, *events: SourceEvent) -> None:
+        self.queue: asyncio.Queue[SourceEvent] = asyncio.Queue()
+        for event in events:
+            self.queue.put_nowait(event)
+
+    async def events(self) -> AsyncIterator[SourceEvent]:
+        while True:
+            yield await self.queue.get()
+
+
+class RecordingNotifier(Notifier):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Happening] = []
+
+    def tell(self, happening: Happening) -> None:
+        self.told.append(happening)
+
+    def of(self, kind: type[Happening]) -> list[Happening]:
+        return [happening for happening in self.told if isinstance(happening, kind)]

@@ -1,0 +1,143 @@
+"""The whole worker with fakes at its edges, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from copytrade.adapters.memory import MemoryLedger
+from copytrade.adapters.paper.executor import PaperExecutor
+from copytrade.domain.attempts import ExecutionAttempt
+from copytrade.domain.ids import COPY_STRATEGY_ID
+from copytrade.domain.latency import Latency
+from copytrade.domain.market import Market
+from copytrade.domain.sizing import SizingMode
+from copytrade.domain.units import MICRO
+from copytrade.engine.account import Account
+from copytrade.engine.decide import Approved, Decide, Waits
+from copytrade.engine.execute import Execute
+from copytrade.engine.inbox import Inbox
+from copytrade.engine.ingest import Ingest
+from copytrade.engine.listeners import Listeners
+from copytrade.engine.portfolio import Portfolio
+from copytrade.engine.roll import LedgerRoll
+from copytrade.engine.tracking import Tracking
+from copytrade.engine.worker import Worker
+from copytrade.ports.leader_fills import FillsSeen
+from copytrade.ports.ledger import Ledger
+from copytrade.strategies.copy import CopyRules
+from tests.fakes import FakeBooks, FakeRegistry, RecordingNotifier, ScriptedSource
+from tests.makers import NOW_MS, a_leader, a_market, a_sighting, micro
+from tests.virtual_time import VirtualClock, run_virtual
+
+START_MS = NOW_MS
+
+
+class Stage:
+    """One life of the worker; a second one on the same ledger is a restart."""
+
+    def __init__(self, *, ledger: Ledger | None = None, registry: FakeRegistry | None = None, **rules: Any) -> None:
+        self.clock = VirtualClock()
+        self.ledger: Ledger = ledger or MemoryLedger()
+        self.registry = registry or FakeRegistry(a_market())
+        self.books = FakeBooks()
+        self.chain = ScriptedSource()
+        self.api = ScriptedSource()
+        self.notifier = RecordingNotifier()
+        self.worker = self._wire(rules)
+
+    def _wire(self, rules: dict[str, Any]) -> Worker:
+        listeners = Listeners()
+        listeners.add(self.notifier)
+        executor = PaperExecutor(
+            books=self.books,
+            clock=self.clock,
+            decision_latency=Latency(median_ms=0),
+            submit_latency=Latency(median_ms=150),
+            seed=0,
+            quote_stale_ms=5_000,
+        )
+        portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
+        roll = LedgerRoll(self.ledger, self.clock)
+        inbox = Inbox()
+        orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=100)
+        shared = {"ledger": self.ledger, "portfolio": portfolio, "notifier": listeners}
+        known = {"roll": roll, "registry": self.registry, "inbox": inbox, "clock": self.clock}
+        return Worker(
+            ledger=self.ledger,
+            roll=roll,
+            registry=self.registry,
+            books=self.books,
+            tracking=Tracking(
+                ledger=self.ledger, books=self.books, portfolio=portfolio, clock=self.clock, lookback_ms=3_600_000
+            ),
+            portfolio=portfolio,
+            sources={"polygon": self.chain, "data_api": self.api},
+            ingest=Ingest(**shared, **known),
+            decide=Decide(
+                strategy_id=COPY_STRATEGY_ID,
+                rules=_rules(**rules),
+                waits=Waits(unmapped_ms=5_000, book_ms=5_000),
+                books=self.books,
+                executor=executor,
+                orders=orders,
+                **shared,
+                **known,
+            ),
+            execute=Execute(executor=executor, orders=orders, clock=self.clock, **shared),
+            account=Account(executor=executor, **shared),
+            executor=executor,
+            listeners=listeners,
+            clock=self.clock,
+        )
+
+    async def sees(self, *fills: Any, source: ScriptedSource | None = None) -> None:
+        """Let a source report fills, one event each."""
+        for fill in fills:
+            await (source or self.chain).queue.put(FillsSeen(source=fill.source, sightings=(a_sighting(fill),)))
+
+    async def attempts(self) -> list[ExecutionAttempt]:
+        """Return every attempt decided in this life, as the ledger now has it."""
+        ids = dict.fromkeys(happening.attempt.id for happening in self.notifier.told if hasattr(happening, "attempt"))
+        found = [await self.ledger.attempt(attempt_id) for attempt_id in ids]
+        return [attempt for attempt in found if attempt is not None]
+
+
+def _rules(**changes: Any) -> CopyRules:
+    facts: dict[str, Any] = {
+        "copy_ratio": MICRO,
+        "max_usdc_per_trade": micro("100"),
+        "maker_leader_ratio": MICRO,
+        "sizing_mode": SizingMode.RATIO,
+        "slippage_bps_max": 300,
+        "order_ttl_ms": 5_000,
+        "fill_max_age_ms": 30_000,
+    }
+    return CopyRules(**(facts | changes))
+
+
+def play(script: Callable[[Stage], Awaitable[None]], *, market: Market | None = None, **rules: Any) -> Stage:
+    """Run the worker while `script` drives it, on virtual time; the leader is followed already."""
+
+    async def main() -> Stage:
+        stage = Stage(registry=FakeRegistry(market or a_market()), **rules)
+        await stage.ledger.add_leader(a_leader())
+        await live(stage, script)
+        return stage
+
+    return run_virtual(main, epoch_ms=START_MS)
+
+
+async def live(stage: Stage, script: Callable[[Stage], Awaitable[None]]) -> None:
+    """Run one life of the worker until the script ends, then stop it as Ctrl-C would."""
+    running = asyncio.create_task(stage.worker.run())
+    scripted = asyncio.create_task(script(stage))
+    await asyncio.wait({running, scripted}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await scripted
