@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from copytrade.sandbox.events import BUY
+from copytrade.sandbox.events import BUY, SELL
 from copytrade.sandbox.market import YES
 from copytrade.sandbox.micro import ONE
 
@@ -96,6 +96,22 @@ class Book:
             del self._by_hash[order.order_hash]
             self._put_queue(order, queue)
         return self._change(order)
+
+    def restate(self, change: LevelChange, *, owner: str) -> None:
+        """Make a level exactly that size, as one order; zero empties it."""
+        queue = self._sides[change.is_bid].pop(change.price, deque())
+        for resting in queue:
+            del self._by_hash[resting.order.order_hash]
+        if change.size:
+            order = Order(
+                order_hash=f"level-{change.is_bid}-{change.price}",
+                owner=owner,
+                outcome=YES,
+                side=BUY if change.is_bid else SELL,
+                price=change.price,
+                size=change.size,
+            )
+            self.add(order, remaining=change.size)
 
     def find(self, order_hash: str) -> Order | None:
         """Return an order that still rests."""

@@ -14,6 +14,7 @@ from copytrade.sandbox.clob import iso_time
 from copytrade.sandbox.exchange import Exchange
 from copytrade.sandbox.http_message import BadRequestError, Request, Response, json_response
 from copytrade.sandbox.ledger import FillLedger, FillRecord
+from copytrade.sandbox.recorded_rows import RecordedRow
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
@@ -21,6 +22,8 @@ CONDITIONS_MAX = 20
 ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 CONDITION = re.compile(r"0x[0-9a-f]{64}")
 SIDES = {"BUY": 0, "SELL": 1}
+
+Entry = tuple[int, FillRecord | RecordedRow]
 
 
 class DataApiService:
@@ -38,13 +41,18 @@ class DataApiService:
         now_ms: Callable[[], int],
         delay_ms: int,
         leaders: Sequence[tuple[str, str]] = (),
+        recorded: Sequence[RecordedRow] = (),
     ) -> None:
-        """Answer from the ledger; `leaders` are (address, name) for the leaderboard."""
+        """Answer from the ledger; `leaders` are (address, name) for the leaderboard.
+
+        `recorded` rows, newest first, come after those of the ledger.
+        """
         self._exchange = exchange
         self._ledger = ledger
         self._now_ms = now_ms
         self.delay_ms = delay_ms
         self._leaders = leaders
+        self._recorded = recorded
         self._routes: dict[str, Callable[[Request], Response]] = {
             "/v2/trades": self._trades,
             "/v2/activity": self._activity,
@@ -71,18 +79,45 @@ class DataApiService:
         selected = [
             (at, record) for at, record in self._selected(request) if record.fill.role == "taker" or not taker_only
         ]
-        page, pagination = _page(request, selected[::-1])
-        rows = [data_rows.trade(self._exchange, record) for record in page]
+        page, pagination = _page(request, [*selected[::-1], *self._recorded_rows(request)])
+        rows = [self._trade_row(entry) for entry in page]
         return json_response({"data": rows, "pagination": pagination})
 
     def _activity(self, request: Request) -> Response:
         _user(request, required=True)
         kinds = request.every("type")
-        selected = self._selected(request) if not kinds or "TRADE" in kinds else []
-        direction = (request.first("sort_direction", "sortDirection") or "DESC").upper()
-        page, pagination = _page(request, selected if direction == "ASC" else selected[::-1])
-        rows = [data_rows.activity(self._exchange, record) for record in page]
+        wanted = not kinds or "TRADE" in kinds
+        entries: list[Entry] = [*self._selected(request)[::-1], *self._recorded_rows(request)] if wanted else []
+        if (request.first("sort_direction", "sortDirection") or "DESC").upper() == "ASC":
+            entries.reverse()
+        page, pagination = _page(request, entries)
+        rows = [self._activity_row(entry) for entry in page]
         return json_response({"data": rows, "pagination": pagination})
+
+    def _trade_row(self, entry: FillRecord | RecordedRow) -> dict[str, Any]:
+        if isinstance(entry, RecordedRow):
+            return entry.row
+        return data_rows.trade(self._exchange, entry)
+
+    def _activity_row(self, entry: FillRecord | RecordedRow) -> dict[str, Any]:
+        if isinstance(entry, RecordedRow):
+            return {"type": "TRADE", "is_combo": False, **entry.row}
+        return data_rows.activity(self._exchange, entry)
+
+    def _recorded_rows(self, request: Request) -> list[Entry]:
+        user = _user(request)
+        conditions = _conditions(request)
+        side = request.first("side")
+        start, end = _seconds(request, "start"), _seconds(request, "end")
+        return [
+            (-at, row)
+            for at, row in enumerate(self._recorded, start=1)
+            if (user is None or row.owner == user)
+            and (not conditions or row.condition in conditions)
+            and (side is None or row.side == side)
+            and (start is None or row.timestamp >= start)
+            and (end is None or row.timestamp <= end)
+        ]
 
     def _selected(self, request: Request) -> list[tuple[int, FillRecord]]:
         user = _user(request)
@@ -190,7 +225,7 @@ def _seconds(request: Request, name: str) -> int | None:
     return int(text)
 
 
-def _page(request: Request, rows: list[tuple[int, FillRecord]]) -> tuple[list[FillRecord], dict[str, Any]]:
+def _page(request: Request, rows: Sequence[Entry]) -> tuple[list[FillRecord | RecordedRow], dict[str, Any]]:
     if request.first("offset") is not None:
         raise _invalid("offset", "offset is not supported, use cursor")
     limit = _limit(request)
@@ -221,7 +256,7 @@ def _pagination(request: Request, *, cursor: str | None) -> dict[str, Any]:
     }
 
 
-def _encode_cursor(at: int, record: FillRecord) -> str:
+def _encode_cursor(at: int, record: FillRecord | RecordedRow) -> str:
     token = json.dumps({"ts": record.timestamp, "sq": at}, separators=(",", ":"))
     return base64.urlsafe_b64encode(token.encode()).decode()
 

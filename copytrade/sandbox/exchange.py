@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from copytrade.sandbox import digest
+from copytrade.sandbox import contracts, digest
 from copytrade.sandbox.book import Book, LevelChange, Order, own_price
 from copytrade.sandbox.chain import Transaction
 from copytrade.sandbox.events import BUY, Event
@@ -138,6 +138,23 @@ class Exchange:
         self._call_match_orders(used, market, taker, legs)
         self._note_trade(market, taker, legs, used.tx_hash)
         return used
+
+    def restate(self, market: Market, changes: Iterable[LevelChange], *, last_trade: int | None) -> None:
+        """Set recorded levels without telling anybody: the recording has its own messages."""
+        for change in changes:
+            self.book(market).restate(change, owner=contracts.ZERO_ADDRESS)
+        if last_trade is not None:
+            self._last_trade[market.condition] = last_trade
+        self._changed_ms[market.condition] = self._timeline.now_ms
+
+    def queue_settlement(self, market: Market, taker: Order, maker: Order, *, tx_hash: str) -> None:
+        """Settle two orders under a given transaction hash, without a print."""
+        pending = PendingTransaction(
+            tx_hash=tx_hash, sender=digest.derive_address("operator", tx_hash), to=market.exchange
+        )
+        self._pending.append(pending)
+        leg = Leg(maker=maker, size=maker.size, book_price=maker.book_price)
+        self._call_match_orders(pending, market, taker, [leg])
 
     def cancel(self, market: Market, order_hash: str) -> None:
         """Take an order off the book, if it is still there."""

@@ -25,6 +25,7 @@ from copytrade.sandbox.http_server import HttpServer
 from copytrade.sandbox.leading import Leader
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.market_socket import MarketFeed, MarketSession
+from copytrade.sandbox.replay import Recording, Replay, read_recording
 from copytrade.sandbox.rpc import RpcService
 from copytrade.sandbox.rpc_socket import RpcSession
 from copytrade.sandbox.sessions import Outlet, Sessions
@@ -79,8 +80,8 @@ class Service(Protocol):
 class Venue:
     """Routes requests and sockets of the one port to the services."""
 
-    def __init__(self, *, world: World, now_ms: Callable[[], int]) -> None:
-        """Wire the services over one world."""
+    def __init__(self, *, world: World, now_ms: Callable[[], int], recording: Recording | None) -> None:
+        """Wire the services over one world; a recording lends Gamma and the Data API its answers."""
         self._world = world
         self._now_ms = now_ms
         self.faults = Faults()
@@ -93,13 +94,14 @@ class Venue:
             summary=lambda market, outcome: quotes.summary(exchange, market, outcome),
             now_ms=now_ms,
         )
-        self._gamma = GammaService(exchange=exchange)
+        self._gamma = GammaService(exchange=exchange, records={} if recording is None else recording.records)
         self._data = DataApiService(
             exchange=exchange,
             ledger=world.ledger,
             now_ms=now_ms,
             delay_ms=world.config.index_delay_ms,
             leaders=[(leader.address, leader.label) for leader in world.leaders],
+            recorded=() if recording is None else recording.rows,
         )
         self._feed = MarketFeed(exchange=exchange, sessions=self._market_sessions)
         self._control = ControlService(world=world, faults=self.faults, sessions=self._sessions, data_api=self._data)
@@ -176,9 +178,9 @@ class Venue:
 async def serve(config: SandboxConfig) -> AsyncIterator[Sandbox]:
     """Run a sandbox until the context ends."""
     start_ms = wall_ms() if config.start_ms is None else config.start_ms
-    world = World(world_config(config, start_ms=start_ms))
+    world, recording = _build(config, start_ms=start_ms)
     clock = LoopClock(start_ms=start_ms)
-    venue = Venue(world=world, now_ms=clock.now_ms)
+    venue = Venue(world=world, now_ms=clock.now_ms, recording=recording)
     server = HttpServer(on_request=venue.respond, on_socket=venue.converse, gate=venue.gate)
     port = await server.start(config.host, config.port)
     driver = asyncio.create_task(_drive(world, clock), name="sandbox-world")
@@ -195,6 +197,17 @@ async def serve(config: SandboxConfig) -> AsyncIterator[Sandbox]:
         with contextlib.suppress(asyncio.CancelledError):
             await driver
         await server.stop()
+
+
+def _build(config: SandboxConfig, *, start_ms: int) -> tuple[World, Recording | None]:
+    settings = world_config(config, start_ms=start_ms)
+    if config.recorded is None:
+        return World(settings), None
+    recording = read_recording(config.recorded, now_ms=start_ms)
+    log.info("sandbox.recording_read", files=len(recording.used), used=recording.used)
+    world = World(replace(settings, invented_flow=False), listings=recording.listings, past=recording.past)
+    Replay(world=world, recording=recording, speed=config.speed).begin()
+    return world, recording
 
 
 def world_config(config: SandboxConfig, *, start_ms: int) -> WorldConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,8 +58,18 @@ class World:
     called.
     """
 
-    def __init__(self, config: WorldConfig, *, listings: Sequence[Listing] | None = None) -> None:
-        """Build the world and let it live through its history up to `start_ms`."""
+    def __init__(
+        self,
+        config: WorldConfig,
+        *,
+        listings: Sequence[Listing] | None = None,
+        past: Sequence[tuple[Transaction, ...]] = (),
+    ) -> None:
+        """Build the world and let it live through its history up to `start_ms`.
+
+        `listings` replace the invented markets and leaders; `past` gives the transactions of
+        the first blocks.
+        """
         self.config = config
         history_ms = config.history_blocks * max(config.block_ms, 1_500)
         self.timeline = Timeline(start_ms=config.start_ms - history_ms)
@@ -68,6 +79,7 @@ class World:
         self._random = random.Random(f"{config.seed}:chain")
         self._payments = 0
         self._delayed: list[Transaction] = []
+        self._planned: deque[tuple[Transaction, ...]] = deque(past)
         known = list(
             list_markets(seed=config.seed, start_ms=config.start_ms, filler=config.filler_markets)
             if listings is None
@@ -77,7 +89,7 @@ class World:
             catalogue=register(known),
             timeline=self.timeline,
             ledger=self.ledger,
-            publish=self._publish,
+            publish=self.publish,
             seed=config.seed,
         )
         self.leaders: list[Leader] = list_leaders(config.seed) if listings is None else []
@@ -99,13 +111,28 @@ class World:
         """Call `listener` with everything that happens from now on."""
         self._listeners.append(listener)
 
+    def publish(self, happening: Happening) -> None:
+        """Tell every listener."""
+        for listener in self._listeners:
+            listener(happening)
+
     def advance(self, now_ms: int) -> None:
         """Let everything happen that is due by `now_ms`."""
         self.timeline.advance(now_ms)
 
+    def plan(self, transactions: tuple[Transaction, ...]) -> None:
+        """Put transactions, with their exact log indexes, into the next block."""
+        self._planned.append(transactions)
+
     def mine(self) -> Block:
         """Seal a block with every settlement waiting, now."""
-        transactions = [*self._unrelated(), *self._delayed, *self.exchange.take_pending()]
+        planned = self._planned.popleft() if self._planned else ()
+        transactions = [
+            *self._unrelated(),
+            *planned,
+            *self._delayed,
+            *self.exchange.take_pending(),
+        ]
         self._delayed = []
         return self._append(transactions)
 
@@ -113,7 +140,7 @@ class World:
         """Replace the newest `depth` blocks by `depth + extra` others; return the new ones."""
         removed = self.chain.remove_top(depth)
         self.ledger.remove(removed)
-        self._publish(BlocksRemoved(blocks=removed))
+        self.publish(BlocksRemoved(blocks=removed))
         waiting = [
             transaction for block in removed for transaction in block.transactions if transaction.to != COLLATERAL
         ]
@@ -155,7 +182,7 @@ class World:
             timestamp = max(timestamp, self.chain.head.timestamp)
         block = self.chain.append(transactions, timestamp=timestamp, mined_ms=now_ms)
         self.ledger.place(block)
-        self._publish(BlockMined(block=block))
+        self.publish(BlockMined(block=block))
         return block
 
     def _unrelated(self, *, at_least: int = 0) -> list[Transaction]:
@@ -175,7 +202,3 @@ class World:
                 )
             )
         return made
-
-    def _publish(self, happening: Happening) -> None:
-        for listener in self._listeners:
-            listener(happening)
