@@ -19,7 +19,7 @@ from tests.reference.simulator import ReferenceVenue
 from tests.reference.worlds import World, in_other_words, worlds
 from tests.unit.paper.worlds import Session, play
 
-WORLDS = int(os.environ.get("MODEL_CHECK_WORLDS", "400"))
+WORLDS = int(os.environ.get("MODEL_CHECK_WORLDS", "2000"))
 NO_LATENCY = {"submit_latency": Latency(median_ms=0)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -33,49 +34,51 @@ class World:
         return [attempt for attempt, _ in self.orders]
 
 
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    orders = tuple(draw(an_order(number)) for number in range(draw(st.integers(1, 6))))
-    return World(market=draw(MARKETS), script=draw(scripts()), orders=orders)
+def worlds() -> st.SearchStrategy[World]:
+    """Dice make a world, as their throws are even; how long it is can be shrunk."""
+    return st.builds(a_world, seed=st.integers(0, 2**32), orders=st.integers(1, 8), steps=st.integers(1, 20))
 
 
-MARKETS = st.builds(
-    lambda tick, delay, rate, exponent, minimum, accepting: a_market(
-        tick_size=tick,
-        taker_delay_ms=delay,
-        fees=FeeSchedule(rate=rate, exponent=exponent),
-        min_order_size=minimum,
-        accepting_orders=accepting,
-    ),
-    tick=st.sampled_from([CENT, CENT, CENT, 2 * CENT]),
-    delay=st.sampled_from([0, 0, 0, 5, 20]),
-    rate=st.sampled_from([0, 50_000, 72_000]),
-    exponent=st.sampled_from([1, 1, 2]),
-    minimum=st.sampled_from([0, 5_000_000]),
-    accepting=st.sampled_from([True] * 9 + [False]),
-)
+def a_world(*, seed: int, orders: int, steps: int) -> World:
+    dice = random.Random(seed)
+    market = a_market(
+        tick_size=CENT if dice.random() < 0.9 else 2 * CENT,
+        taker_delay_ms=dice.choice([0, 0, 0, 5, 20]),
+        fees=FeeSchedule(rate=dice.choice([0, 50_000, 72_000]), exponent=dice.choice([1, 1, 2])),
+        min_order_size=dice.choice([0, 5_000_000]),
+        accepting_orders=dice.random() < 0.97,
+    )
+    sides = dice.choice([[Side.BUY], [Side.SELL], [Side.BUY, Side.SELL]])
+    return World(
+        market=market,
+        script=a_script(dice, steps),
+        orders=tuple(an_order(dice, number, sides) for number in range(orders)),
+    )
+
+
 # Few prices and few sizes, so that levels come back, repeat and collide.
-SIZES = st.sampled_from([3_000_000, 10_000_000, 10_000_000, 25_123_456, 80_000_000])
+SIZES = [3_000_000, 10_000_000, 10_000_000, 25_123_456, 80_000_000]
 
 
-@st.composite
-def scripts(draw: st.DrawFn) -> tuple[BookSnapshot | Lost, ...]:
-    """Draw a walk of small changes to both sides; now and then it crosses or is lost."""
-    bids: Levels = draw(st.dictionaries(st.integers(44, 48), SIZES, max_size=4))
-    asks: Levels = draw(st.dictionaries(st.integers(49, 54), SIZES, max_size=4))
+def a_script(dice: random.Random, steps: int) -> tuple[BookSnapshot | Lost, ...]:
+    """Walk both sides in small changes; now and then they cross or the book is lost."""
+    bids: Levels = {price: dice.choice(SIZES) for price in dice.sample(range(44, 49), 3)}
+    asks: Levels = {price: dice.choice(SIZES) for price in dice.sample(range(49, 55), 3)}
     script: list[BookSnapshot | Lost] = []
-    at_ms = draw(st.integers(0, 15))
-    for revision in range(1, draw(st.integers(1, 14)) + 1):
-        state = _state(bids, asks, revision, at_ms)
-        script.append(state)
-        at_ms += draw(st.integers(0, 8))
-        if draw(st.sampled_from([False] * 9 + [True])):
+    at_ms = dice.randint(0, 15)
+    for revision in range(1, steps + 1):
+        script.append(_state(bids, asks, revision, at_ms))
+        at_ms += dice.randint(0, 8)
+        if dice.random() < 0.05:
             script.append((YES, NOW_MS + at_ms))
-            at_ms += draw(st.integers(0, 8))
-        for side, prices in ((bids, (42, 50)), (asks, (47, 56))):
-            side.update(draw(st.dictionaries(st.integers(*prices), SIZES, max_size=2)))
-            for price in draw(st.sets(st.sampled_from(sorted(side) or [0]), max_size=2)):
-                side.pop(price, None)
+            at_ms += dice.randint(0, 8)
+        center = dice.randint(46, 51)
+        for side, prices in ((bids, range(42, center)), (asks, range(center, 56))):
+            for price in [price for price in side if price not in prices and dice.random() < 0.95]:
+                del side[price]
+            side[dice.choice(prices)] = dice.choice(SIZES)
+            if side and dice.random() < 0.3:
+                del side[dice.choice(sorted(side))]
     return tuple(script)
 
 
@@ -90,20 +93,17 @@ def _state(bids: Levels, asks: Levels, revision: int, at_ms: int) -> BookSnapsho
     )
 
 
-@st.composite
-def an_order(draw: st.DrawFn, number: int) -> tuple[ExecutionAttempt, int | None]:
+def an_order(dice: random.Random, number: int, sides: list[Side]) -> tuple[ExecutionAttempt, int | None]:
     attempt = an_attempt(
         number,
-        side=draw(st.sampled_from(Side)),
-        limit_price=draw(st.integers(44, 56)) * CENT - draw(st.sampled_from([0] * 19 + [1])),
-        size_shares_target=draw(
-            st.sampled_from([1_000_000, 5_000_000, 20_000_000, 33_330_000, 70_000_001, 200_000_000])
-        ),
-        ttl_ms=draw(st.sampled_from([0, 5, 30, 60])),
-        decided_at_ms=NOW_MS + draw(st.integers(1, STREAM_MS)),
+        side=dice.choice(sides),
+        limit_price=dice.randint(46, 53) * CENT - (dice.random() < 0.02),
+        size_shares_target=dice.choice([1_000_000, 5_000_000, 20_000_000, 33_330_000, 200_000_000])
+        + (dice.random() < 0.02),
+        ttl_ms=dice.choice([0, 5, 30, 60, 60]),
+        decided_at_ms=NOW_MS + dice.randint(1, dice.choice([10, STREAM_MS])),
     )
-    cancel_at = draw(st.sampled_from([None, None, None, 0, 30, 50]))
-    return attempt, cancel_at
+    return attempt, dice.choice([None, None, None, 0, 30, 50])
 
 
 def in_other_words(world: World) -> tuple[RefMarket, list[RefState], list[RefOrder]]:

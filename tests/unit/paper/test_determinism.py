@@ -108,7 +108,7 @@ def test_an_order_later_than_others_sees_its_own_instant_but_not_their_shares() 
 
 
 @settings(max_examples=60)
-@given(worlds(), st.lists(st.integers(0, 2 * STREAM_MS), min_size=6, max_size=6))
+@given(worlds(), st.lists(st.integers(0, 2 * STREAM_MS), min_size=8, max_size=8))
 def test_however_late_orders_come_no_share_is_sold_twice(world: World, delays: list[int]) -> None:
     still = replace(world, script=world.script[:1])
     lateness = dict(zip([attempt.id for attempt in still.attempts], delays, strict=False))

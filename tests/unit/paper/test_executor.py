@@ -9,7 +9,7 @@ from copytrade.domain.attempts import AttemptStatus, Liquidity, Settlement
 from copytrade.domain.book import BookSnapshot
 from copytrade.domain.latency import Latency
 from copytrade.ports.execution import Executed, ExecutionEvent, NotSentError, OrderDone
-from tests.makers import NOW_MS, a_market, micro
+from tests.makers import NOW_MS, YES, a_market, micro
 from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, an_executor, attempt_id, play, states, told
 from tests.virtual_time import run_virtual
 
@@ -219,8 +219,38 @@ def test_waiting_costs_no_work() -> None:
 
     async def story(session: Session) -> None:
         await session.submit(an_attempt(ttl_ms=3_600_000))
-        await session.ended(1)
+        await session.until(4_000_000)
 
-    play(books, story)
-
+    assert len(play(books, story)) == 1
     assert reads < 20
+
+
+def test_events_of_different_tokens_come_in_the_order_of_their_instants() -> None:
+    script = [state for token in "abc" for state in states((0, "", "0.50:10"), token_id=token)]
+
+    async def story(session: Session) -> None:
+        for number, token in enumerate("abcabc"):
+            await session.submit(an_attempt(number, size="5", token_id=token, decided_at_ms=NOW_MS + 6 - number))
+        await session.ended(6)
+
+    lines = told(play(FakeBookStore(*script), story, submit_latency=Latency(median_ms=0)))
+
+    assert [line[0] for line in lines] == [at for at in range(1, 7) for _ in ("fill", "end")]
+
+
+def test_an_order_that_waits_for_a_book_is_not_filled_by_one_from_before_its_time() -> None:
+    before, after = states((60, "", "0.50:100"), (400, "", "0.50:30"))
+    script = (before, (YES, NOW_MS + 80), after)
+
+    async def story(session: Session) -> None:
+        await session.submit(an_attempt("waiting", size="40"))
+        await session.until(150)
+        await session.submit(an_attempt("late", size="5", decided_at_ms=NOW_MS - 50))
+        await session.ended(2)
+
+    fills = [event.fill for event in play(script, story) if isinstance(event, Executed)]
+
+    assert [(fill.attempt_id, fill.fill_at_ms - NOW_MS) for fill in fills] == [
+        (attempt_id("late"), 60),
+        (attempt_id("waiting"), 400),
+    ]
