@@ -98,8 +98,10 @@ class Flow:
         for resting in self._resting:
             self._timeline.after(resting.pause_ms(), functools.partial(self._rest, resting))
 
-    def hurry(self) -> None:
-        """Schedule what belongs to the time after the start: soon a trade, then new markets."""
+    def begin_present(self) -> None:
+        """Turn from the past to the present: a trade soon, sales of new purchases, new markets."""
+        for leader in (*self._taking, *self._resting):
+            leader.keep_holdings(self._exchange.catalogue.all())
         for at, taking in enumerate(self._taking):
             self._timeline.after(400 + 500 * at, functools.partial(self._trade, taking))
         self._timeline.after(NEW_MARKET_FIRST_MS, self._open_market)
@@ -172,18 +174,14 @@ class Flow:
             leader.act(markets)
 
     def _rest(self, leader: RestingLeader) -> None:
-        self._timeline.after(leader.pause_ms(), lambda: self._rest(leader))
-        if self._paused:
-            return
-        traded = self._traded()
-        if not traded:
-            return
-        quoted = self._random.choice(traded)
-        wants_yes = leader.rest(self._current(quoted))
-        if wants_yes is None:
-            return
-        delay_ms = leader.counterparty_delay_ms()
-        self._timeline.after(delay_ms, lambda: self._meet(quoted, towards_yes=not wants_yes))
+        self._timeline.after(leader.pause_ms(), functools.partial(self._rest, leader))
+        by_condition = {quoted.listing.market.condition: quoted for quoted in self._traded()}
+        markets = [self._current(quoted) for quoted in by_condition.values()]
+        order = leader.rest(markets) if markets and not self._paused else None
+        if order is not None:
+            quoted = by_condition[leader.market_of(order)]
+            meet = functools.partial(self._meet, quoted, towards_yes=not order.is_bid)
+            self._timeline.after(leader.counterparty_delay_ms(), meet)
 
     def _meet(self, quoted: Quoted, *, towards_yes: bool) -> None:
         if not self._paused and self._current(quoted).has_book:

@@ -169,7 +169,7 @@ class World:
                 self.timeline.advance(self.now_ms + step)
                 self.mine()
         if self.config.invented_flow:
-            self.flow.hurry()
+            self.flow.begin_present()
 
     def _mine_on_schedule(self) -> None:
         self.timeline.after(self.config.block_ms, self._mine_on_schedule)
