@@ -37,7 +37,7 @@ class KnownFill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """What a batch does to the stored fills, in the order of first mention.
+    """What a batch does to the stored fills, by transaction in the order sighted, then in the order stored.
 
     `changed` fills have new places, amounts or keys; `revived` are those of them that are orphaned no more.
     `met` are all stored fills that were reported again. `reports` are the raw rows not stored so far, each

@@ -56,10 +56,8 @@ def open_attempts(connection: Connection) -> tuple[ExecutionAttempt, ...]:
 def record(connection: Connection, attempt: ExecutionAttempt) -> bool:
     """Store an attempt, and that its fill needs none any more; False if there is one."""
     statement = insert(connection, execution_attempt).values(attempt_values(attempt))
-    stored = connection.execute(
-        statement.on_conflict_do_nothing(index_elements=["leader_fill_id", "strategy_id", "account_id"])
-    )
-    if stored.rowcount == 0:
+    unless_decided = statement.on_conflict_do_nothing(index_elements=["leader_fill_id", "strategy_id", "account_id"])
+    if connection.execute(unless_decided.returning(execution_attempt.c.id)).first() is None:
         return False
     connection.execute(
         update(leader_fill).where(leader_fill.c.id == attempt.leader_fill_id).values(awaits_decision=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from sqlalchemy import URL, Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -217,15 +218,15 @@ class PostgresDatabase(Database):
             max_overflow=0,
             connect_args={"connect_timeout": POSTGRES_CONNECT_SECONDS, "application_name": "copytrade"},
         )
+        # A reader sees one state of the database, as it does on SQLite.
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._alone = asyncio.Lock()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        return await self.write(work)
+        return await self._run(self._snapshots, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        with translated(self._url):
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
+        return await self._run(self._engine, work)
 
     async def write_alone(self, work: Callable[[Connection], T]) -> T:
         def locked(connection: Connection) -> T:
@@ -238,3 +239,8 @@ class PostgresDatabase(Database):
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    async def _run(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+        with translated(self._url):
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)

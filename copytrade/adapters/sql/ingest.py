@@ -68,7 +68,7 @@ def _known(connection: Connection, tx_hashes: Iterable[str]) -> list[KnownFill]:
         for hashes in chunks(tx_hashes)
         for row in connection.execute(
             FILL_WITH_ADDRESS.where(leader_fill.c.tx_hash.in_(hashes)).order_by(
-                leader_fill.c.created_at, leader_fill.c.dedupe_key
+                leader_fill.c.created_at, leader_fill.c.log_index.nulls_last(), leader_fill.c.dedupe_key
             )
         )
     ]

@@ -1,0 +1,193 @@
+"""What people ask of the ledger: plain rows, ready for JSON.
+
+Money, shares and prices are decimal text, times ISO text in UTC, ids text.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Select, func, or_, select, text
+
+from copytrade.adapters.sql.columns import Instant, JsonText, Micro
+from copytrade.adapters.sql.tables import (
+    execution_attempt,
+    leader,
+    leader_fill,
+    leader_fill_raw,
+    market_registry,
+    market_token,
+    polygon_cursor,
+    position,
+    worker_event,
+)
+from copytrade.adapters.sql.views import attempt_summary, pnl_by_day, pnl_by_leader, trade
+from copytrade.domain.units import format_micro
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Column, ColumnElement
+
+    from copytrade.adapters.sql.engine import Database
+    from copytrade.domain.units import Millis
+
+PlainRow = dict[str, Any]
+
+EVENTS_SHOWN: Final = 10
+_REASONS: Final = {
+    "sqlite": "SELECT json_extract(r.value, '$.code') AS code, count(*) AS n "
+    "FROM execution_attempt a, json_each(a.decision_reason) r GROUP BY 1 ORDER BY 1",
+    "postgresql": "SELECT r.value ->> 'code' AS code, count(*) AS n "
+    "FROM execution_attempt a, json_array_elements(a.decision_reason) r GROUP BY 1 ORDER BY 1",
+}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqlReports:
+    """Read models over an open database; nothing here writes or waits for writers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def status(self, *, now_ms: Millis) -> PlainRow:
+        """Return counts and the last events, all as of one instant."""
+        return await self._database.read(partial(_status, now_ms=now_ms))
+
+    async def attempts(self, *, limit: int, leader: str | None = None, status: str | None = None) -> list[PlainRow]:
+        """Return `attempt_summary`, newest first; `leader` is an address or a label."""
+        view = attempt_summary.c
+        statement = select(attempt_summary).order_by(view.created_at.desc(), view.attempt_id).limit(limit)
+        if leader is not None:
+            statement = statement.where(_is_leader(view.leader_address, view.leader_label, leader))
+        if status is not None:
+            statement = statement.where(view.status == status.upper())
+        return await self._rows(statement)
+
+    async def trades(self, *, limit: int, leader: str | None = None) -> list[PlainRow]:
+        """Return `trade`, newest first; `leader` is an address or a label."""
+        view = trade.c
+        statement = select(trade).order_by(view.fill_ts.desc(), view.leader_fill_id).limit(limit)
+        if leader is not None:
+            statement = statement.where(_is_leader(view.leader_address, view.leader_label, leader))
+        return await self._rows(statement)
+
+    async def positions(self) -> list[PlainRow]:
+        """Return every position with its market, open ones first."""
+        return await self._rows(
+            select(position, market_registry.c.title, market_token.c.outcome)
+            .outerjoin_from(position, market_token, market_token.c.token_id == position.c.token_id)
+            .outerjoin(market_registry, market_registry.c.condition_id == market_token.c.condition_id)
+            .order_by((position.c.shares > 0).desc(), market_registry.c.title, position.c.token_id)
+        )
+
+    async def pnl_by_leader(self) -> list[PlainRow]:
+        """Return `pnl_by_leader`, best first."""
+        view = pnl_by_leader.c
+        return await self._rows(select(pnl_by_leader).order_by(view.net_pnl_usdc.desc(), view.leader_address))
+
+    async def pnl_by_day(self) -> list[PlainRow]:
+        """Return `pnl_by_day`, newest day first."""
+        view = pnl_by_day.c
+        return await self._rows(select(pnl_by_day).order_by(view.day.desc(), view.strategy_id, view.account_id))
+
+    async def _rows(self, statement: Select[Any]) -> list[PlainRow]:
+        return await self._database.read(partial(_plain_rows, statement=statement))
+
+
+def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
+    fill = leader_fill.c
+    return {
+        "leaders": {
+            "enabled": _count(connection, leader.c.enabled),
+            "disabled": _count(connection, leader.c.enabled.is_(False)),
+        },
+        "fills": {
+            "stored": _count(connection, fill.id.is_not(None)),
+            "confirmed": _count(connection, fill.confirmed_at.is_not(None)),
+            "orphaned": _count(connection, fill.orphaned_at.is_not(None)),
+            "undecided": _count(connection, fill.awaits_decision, fill.orphaned_at.is_(None)),
+        },
+        "fills_by_first_source": _counts(connection, fill.source),
+        "reports_by_source": _counts(connection, leader_fill_raw.c.source),
+        "attempts_by_decision": _counts(connection, execution_attempt.c.decision),
+        "attempts_by_status": _counts(connection, execution_attempt.c.status),
+        "reasons": _reasons(connection),
+        "open_positions": _count(connection, position.c.shares > 0),
+        "cursors": _cursors(connection, now_ms=now_ms),
+        "registry": _registry(connection),
+        "events": _plain_rows(
+            connection,
+            select(worker_event).order_by(worker_event.c.at.desc(), worker_event.c.id.desc()).limit(EVENTS_SHOWN),
+        ),
+    }
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).where(*conditions)).scalar_one())
+
+
+def _counts(connection: Connection, column: Column[Any]) -> dict[str, int]:
+    rows = connection.execute(select(column, func.count()).group_by(column).order_by(column))
+    return {str(value): int(count) for value, count in rows}
+
+
+def _reasons(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(text(_REASONS[connection.dialect.name]))
+    return {str(code): int(count) for code, count in rows}
+
+
+def _cursors(connection: Connection, *, now_ms: Millis) -> list[PlainRow]:
+    """Return the cursors with how long ago each moved and how many of its blocks are not proved yet."""
+    found = []
+    for row in connection.execute(select(polygon_cursor).order_by(*polygon_cursor.primary_key)):
+        proved = row.proved_block
+        lag = {
+            "moved_ms_ago": now_ms - row.updated_at,
+            "unproved_blocks": None if proved is None else row.last_processed_block - proved,
+        }
+        found.append(_plain(row, list(polygon_cursor.c)) | lag)
+    return found
+
+
+def _registry(connection: Connection) -> PlainRow:
+    updated_at = connection.execute(select(func.max(market_registry.c.updated_at, type_=Instant()))).scalar_one()
+    return {
+        "markets": _count(connection, market_registry.c.condition_id.is_not(None)),
+        "open_markets": _count(connection, market_registry.c.closed.is_(False)),
+        "tokens": _count(connection, market_token.c.token_id.is_not(None)),
+        "updated_at": _iso(updated_at),
+    }
+
+
+def _is_leader(address: Column[Any], label: Column[Any], wanted: str) -> ColumnElement[bool]:
+    return or_(address == wanted.lower(), label == wanted)
+
+
+def _plain_rows(connection: Connection, statement: Select[Any]) -> list[PlainRow]:
+    columns = list(statement.selected_columns)
+    return [_plain(row, columns) for row in connection.execute(statement)]
+
+
+def _plain(row: Any, columns: list[Any]) -> PlainRow:
+    return {
+        column.name: None if value is None else _PLAIN.get(type(column.type), _as_is)(value)
+        for column, value in zip(columns, row, strict=True)
+    }
+
+
+def _iso(at_ms: Millis | None) -> str | None:
+    if at_ms is None:
+        return None
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _as_is(value: Any) -> Any:
+    return value if isinstance(value, bool | int) else str(value)
+
+
+_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {Micro: format_micro, Instant: _iso, JsonText: json.loads}
