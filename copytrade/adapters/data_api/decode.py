@@ -111,7 +111,7 @@ def parse_row(row: object, leader: str) -> TradeRow | None:
         raise MalformedRowError("another-wallet")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise MalformedRowError("token")
-    if side not in {"BUY", "SELL"}:
+    if not isinstance(side, str) or side not in {"BUY", "SELL"}:
         raise MalformedRowError("side")
     tx_hash, stamp = row.get("transaction_hash"), row.get("timestamp")
     if not isinstance(tx_hash, str) or not _HASH.fullmatch(tx_hash):
@@ -123,7 +123,7 @@ def parse_row(row: object, leader: str) -> TradeRow | None:
     average = price_half_up(usdc, shares) if usdc and shares else nearest_micro(price)
     if not shares or not average:
         raise MalformedRowError("too-small")
-    written = (tx_hash.lower(), leader, token, str(side), _plain(size), _plain(price))
+    written = (tx_hash.lower(), leader, token, side, _plain(size), _plain(price))
     return TradeRow(
         leader=leader,
         tx_hash=tx_hash.lower(),

@@ -1,0 +1,159 @@
+"""Nodes that lag, lie, or talk nonsense: the cursor waits and the second read decides."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.unit.polygon.fake_chain import tx
+from tests.unit.polygon.watching import Kept, Roll, a_chain, since_block, virtual, watching
+
+
+def test_an_empty_answer_for_a_block_that_has_the_log_is_asked_for_again():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        lies = {"left": 1}
+
+        def lie_once(method: str, params: list[Any]) -> Any:
+            if method == "eth_getLogs" and params[0].get("blockHash") == chain.head.block_hash and lies["left"]:
+                lies["left"] -= 1
+                return {"result": []}
+            return None
+
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.mine(chain.fill("one"))
+            chain.faults = lie_once
+            await asyncio.sleep(1.5)
+
+            assert lies["left"] == 0
+            assert kept.transactions() == [tx("one")]
+
+    virtual(story)
+
+
+def test_a_node_that_keeps_lying_is_contradicted_by_what_was_pushed():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+
+        async with watching(chain, Roll(since_block(20)), kept):
+            await asyncio.sleep(2.3)
+            chain.faults = lambda method, params: {"result": []} if method == "eth_getLogs" else None
+            block = chain.mine(chain.fill("one"))
+            await asyncio.sleep(0.3)
+
+            assert kept.at() == block.number - 1
+            assert kept.transactions() == [tx("one")]
+
+            chain.faults = lambda method, params: None
+            await asyncio.sleep(5)
+            assert (kept.at(), kept.transactions()) == (block.number, [tx("one")])
+
+    virtual(story)
+
+
+def test_a_node_without_the_block_does_not_move_the_cursor():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        lag = {"blocks": 3}
+
+        def behind(method: str, params: list[Any]) -> Any:
+            if method != "eth_getLogs":
+                return None
+            known = {block.block_hash for block in chain.blocks[: len(chain.blocks) - lag["blocks"]]}
+            if "blockHash" in params[0] and params[0]["blockHash"] not in known:
+                return {"error": {"code": -32000, "message": "unknown block"}}
+            return None
+
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.faults = behind
+            chain.mine(chain.fill("one"))
+            await asyncio.sleep(5)
+            assert kept.at() == 20
+            lag["blocks"] = 0
+            await asyncio.sleep(35)
+
+            assert (kept.at(), kept.transactions()) == (21, [tx("one")])
+
+    virtual(story)
+
+
+def test_logs_of_another_block_are_refused_whole():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        foreign = chain.fill("foreign") | {"blockNumber": hex(21), "blockHash": tx("elsewhere")}
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.faults = lambda method, params: {"result": [foreign]} if method == "eth_getLogs" else None
+            chain.mine()
+            await asyncio.sleep(5)
+
+            assert (kept.at(), kept.transactions()) == (20, [])
+
+    virtual(story)
+
+
+def test_a_log_that_only_the_second_read_has_is_adopted_and_told():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        hidden = tx("late")
+        reads = {"left": 2}
+
+        def hide_twice(method: str, params: list[Any]) -> Any:
+            if method != "eth_getLogs" or params[0].get("blockHash") != chain.by_name(hex(21)).block_hash:
+                return None
+            if not reads["left"]:
+                return None
+            reads["left"] -= 1
+            answer = chain.logs(params[0])
+            return {"result": [log for log in answer["result"] if log["transactionHash"] != hidden]}
+
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.mine(chain.fill("one"), chain.fill("late"))
+            chain.faults = hide_twice
+            await asyncio.sleep(1.5)
+            reads["left"] = 0
+            assert kept.transactions() == [tx("one")]
+            chain.mine_empty(6)
+            await asyncio.sleep(3.3)
+
+            assert kept.transactions() == sorted([tx("one"), hidden])
+            assert len(kept.notes("LATE_LOGS")) == 1
+
+    virtual(story)
+
+
+def test_what_makes_no_sense_is_quarantined_and_the_source_lives():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        async with watching(chain, Roll(since_block(20)), kept):
+            await asyncio.sleep(2.3)
+            chain.sockets[0].push_text("{not json" + "x" * 10_000)
+            chain.sockets[0].push_text("[]")
+            chain.sockets[0].push({"subscription": "0x2", "result": {"topics": ["0x00"]}})
+            chain.mine(chain.fill("odd", data="0x12"), chain.fill("fine"))
+            await asyncio.sleep(2.3)
+
+            reasons = {note.detail["reason"] for note in kept.notes("QUARANTINED")}
+            assert reasons == {"not-json", "not-a-notification", "address", "length"}
+            assert all(len(str(note.detail["payload"])) <= 4096 for note in kept.notes("QUARANTINED"))
+            assert kept.transactions() == [tx("fine")]
+            assert kept.at() == chain.head.number
+
+    virtual(story)
+
+
+def test_a_flood_of_nonsense_is_counted_not_written():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        async with watching(chain, Roll(since_block(20)), kept):
+            await asyncio.sleep(2.3)
+            for _ in range(5_000):
+                chain.sockets[0].push_text("?")
+            await asyncio.sleep(2.3)
+
+            assert len(kept.notes("QUARANTINED")) == 30
+
+    virtual(story)
