@@ -1,0 +1,1 @@
+"""The venue's central limit order book: public market data."""

@@ -1,0 +1,384 @@
+"""The books of all tracked tokens, brought forward by socket messages; no network, no waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Tracked
+from copytrade.adapters.clob.wire import (
+    KNOWN_KINDS,
+    QUOTES_OF_SIDE,
+    SIZES,
+    MalformedFrameError,
+    MarketMessage,
+    WireChange,
+    best_price,
+    decode_frame,
+    levels_of,
+    timestamp_ms,
+)
+from copytrade.domain.market_events import MarketListed, MarketResolved, TickSizeChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from copytrade.adapters.clob.rest import FullBook
+    from copytrade.domain.market_events import MarketEvent
+    from copytrade.domain.order_book import Quote
+    from copytrade.domain.units import Millis, Shares
+    from copytrade.ports.clock import Clock
+
+SETTLE_MS: Final = 50
+"""A book that stays crossed this long without another message is really crossed."""
+STRIKES_MAX: Final = 2
+"""Disagreements in a row that cost a token its book."""
+DOUBT_INTERVAL_MS: Final = 10_000
+"""Carried prices that are never ours cost a token its book no more often than this; meanwhile it is not fresh."""
+SAMPLES_MAX: Final = 20
+"""Quarantined frames whose text is kept in a note; later ones are only counted."""
+
+log = structlog.get_logger()
+
+
+class Shelf:
+    """Books by token.
+
+    `on_doubt` is called with a token whose book was just thrown away and must be got anew; `forget` with
+    tokens of a resolved market.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        history_ms: Millis,
+        note: Callable[[str, Mapping[str, object]], None],
+        on_event: Callable[[MarketEvent], None],
+        on_doubt: Callable[[Tracked], None],
+        forget: Callable[[str], None],
+    ) -> None:
+        """Start empty."""
+        self.tokens: dict[str, Tracked] = {}
+        self.counters = BookCounters()
+        self._clock = clock
+        self._history_ms = history_ms
+        self._note = note
+        self._on_event = on_event
+        self._on_doubt = on_doubt
+        self._forget = forget
+        self._revision_floor = 0
+        self._last_at_ms: Millis = 0
+        self._samples = 0
+
+    def add(self, token_id: str) -> Tracked:
+        """Make room for a token."""
+        now = self._clock.monotonic_ms()
+        tracked = Tracked(token_id, history_ms=self._history_ms, revision=self._revision_floor, now=now)
+        self.tokens[token_id] = tracked
+        return tracked
+
+    def remove(self, token_id: str) -> Tracked | None:
+        """Drop a token, its book and its past."""
+        tracked = self.tokens.pop(token_id, None)
+        if tracked is not None:
+            self._revision_floor = max(self._revision_floor, tracked.book.revision)
+            if tracked.settle_timer is not None:
+                tracked.settle_timer.cancel()
+            tracked.wake()
+        return tracked
+
+    def now_ms(self) -> Millis:
+        """Return the wall clock, held where it would go back: the history is in its order."""
+        self._last_at_ms = max(self._last_at_ms, self._clock.now_ms())
+        return self._last_at_ms
+
+    def apply_frame(self, frame: bytes) -> bool:
+        """Apply every message of a frame; return whether any was about a token we keep.
+
+        :raises MalformedFrameError: something of it was not readable; what was lost nobody knows.
+        """
+        self.counters.frames += 1
+        try:
+            messages, rejected = decode_frame(frame)
+        except MalformedFrameError:
+            self._quarantine("MALFORMED_FRAME", frame)
+            raise
+        at_ms = self.now_ms()
+        is_ours = False
+        for message in messages:
+            is_ours = self._apply(message, at_ms) or is_ours
+        if rejected:
+            for part in rejected:
+                self._quarantine("MALFORMED_MESSAGE", part)
+            raise MalformedFrameError(f"{len(rejected)} parts of a frame are not of their kind's shape")
+        return is_ours
+
+    def absorb(self, tracked: Tracked, full: FullBook, *, asked_at: Millis, is_authority: bool) -> Agreement:
+        """Take a REST book that was asked for at `asked_at` (monotonic) for what it is worth.
+
+        It seeds a token without a book. A newer one replaces ours, one that agrees proves ours, an older one
+        proves nothing. One that contradicts ours is a strike and costs us our book at the second; if it
+        `is_authority`, it replaces ours when it is of the same instant, or costs us our book at once.
+        Ignored while the token's connection is down or was opened after the book was asked for.
+        """
+        if not tracked.is_listening or (tracked.socket is not None and tracked.socket.opened_at > asked_at):
+            return Agreement.PAST
+        if not tracked.book.is_seeded:
+            if full.venue_ts_ms < tracked.dropped_ts_ms:
+                return Agreement.PAST
+            self._seed(tracked, full, asked_at)
+            return Agreement.SAME
+        if tracked.socket is None and full.venue_ts_ms < tracked.book.venue_ts_ms:
+            return Agreement.PAST
+        agreement = tracked.compare(full)
+        is_tie = agreement is Agreement.DIFFERENT and full.venue_ts_ms == tracked.book.venue_ts_ms
+        if agreement in (Agreement.SAME, Agreement.AHEAD) or (is_tie and is_authority):
+            tracked.strikes = tracked.seed_tries = 0
+            tracked.carried = None
+            tracked.known_true_at = max(tracked.known_true_at, asked_at)
+            if full.venue_ts_ms >= tracked.book.venue_ts_ms:
+                tracked.snapshot_ts_ms = full.venue_ts_ms
+                self._replace(tracked, full.levels, full.venue_ts_ms)
+        elif agreement is Agreement.DIFFERENT:
+            self._strike(tracked, "snapshot", is_final=is_authority)
+        return agreement
+
+    def lose(self, tracked: Tracked) -> None:
+        """Forget a token's book; what arrives from now on is kept for its next snapshot."""
+        if tracked.book.is_seeded:
+            self.counters.books_lost += 1
+            tracked.book.clear(self.now_ms())
+        tracked.carried = None
+        tracked.strikes = tracked.known_true_at = tracked.snapshot_ts_ms = tracked.dropped_ts_ms = 0
+        tracked.seed_tries = 0
+        tracked.is_confirmed = False
+        tracked.buffer.clear()
+        tracked.wake()
+
+    def doubt(self, tracked: Tracked, why: str) -> None:
+        """Throw a book away that cannot be right, and have it got anew."""
+        tracked.doubted_at = self._clock.monotonic_ms()
+        log.warning("books.doubted", token_id=tracked.token_id, why=why)
+        self._note("BOOK_DOUBTED", {"token_id": tracked.token_id, "why": why})
+        self.lose(tracked)
+        self._on_doubt(tracked)
+
+    def is_doubtful(self, tracked: Tracked) -> bool:
+        """Whether the best prices that the last change carried are not ours."""
+        carried, book = tracked.carried, tracked.book
+        if carried is None or book.is_pending or not (carried.best_bid and carried.best_ask):
+            return False
+        try:
+            return best_price(carried.best_bid) != book.best_bid or best_price(carried.best_ask) != book.best_ask
+        except ValueError:
+            return True
+
+    def check(self, tracked: Tracked) -> None:
+        """Compare our best prices with those the last change carried; a second mismatch in a row is the end."""
+        if tracked.carried is None or tracked.book.is_pending:
+            return
+        now = self._clock.monotonic_ms()
+        if tracked.doubted_at is not None and now - tracked.doubted_at < DOUBT_INTERVAL_MS:
+            return
+        if self.is_doubtful(tracked):
+            self._strike(tracked, "best prices", is_final=False)
+        else:
+            tracked.strikes = 0
+            tracked.carried = None
+
+    def _apply(self, message: MarketMessage, at_ms: Millis) -> bool:
+        self.counters.messages += 1
+        kind = message.event_type
+        try:
+            if kind == "price_change":
+                return self._change(message, at_ms)
+            if kind == "book":
+                return self._book(message)
+            if kind in KNOWN_KINDS:
+                self._announce(message)
+                return message.asset_id in self.tokens
+        except (KeyError, ValueError) as error:
+            self._quarantine("MALFORMED_MESSAGE", f"{kind} of {message.asset_id}: {error}".encode())
+            for token_id in {message.asset_id, *(change.asset_id for change in message.price_changes)}:
+                if token_id in self.tokens:
+                    self.doubt(self.tokens[token_id], "an unreadable message")
+            return False
+        self.counters.unknown_messages += 1
+        self._sample("UNKNOWN_MESSAGE", kind)
+        return False
+
+    def _change(self, message: MarketMessage, at_ms: Millis) -> bool:
+        changes = message.price_changes
+        venue_ts_ms = timestamp_ms(message.timestamp)
+        if not changes:
+            self._change_group(message.asset_id, _old_changes(message), venue_ts_ms, at_ms)
+            return message.asset_id in self.tokens
+        if len(changes) > 2 or (len(changes) == 2 and changes[0].asset_id == changes[1].asset_id):
+            return self._change_groups(changes, venue_ts_ms, at_ms)
+        is_ours = False
+        for change in changes:
+            tracked = self.tokens.get(change.asset_id)
+            if tracked is None:
+                continue
+            is_ours = True
+            book = tracked.book
+            if venue_ts_ms < book.venue_ts_ms or not book.is_seeded:
+                self._change_group(change.asset_id, (change,), venue_ts_ms, at_ms)
+                continue
+            try:
+                quote, size = QUOTES_OF_SIDE[change.side][change.price], SIZES[change.size]
+            except (KeyError, ValueError) as error:
+                self._unreadable(tracked, error)
+                continue
+            book.change(quote, size, venue_ts_ms, at_ms)
+            tracked.carried = change
+            if book.is_pending:
+                self._settle_later(tracked)
+            elif tracked.waiters:
+                tracked.wake()
+        return is_ours
+
+    def _change_groups(self, changes: Sequence[WireChange], venue_ts_ms: Millis, at_ms: Millis) -> bool:
+        groups: dict[str, list[WireChange]] = {}
+        for change in changes:
+            groups.setdefault(change.asset_id, []).append(change)
+        for token_id, group in groups.items():
+            self._change_group(token_id, group, venue_ts_ms, at_ms)
+        return any(token_id in self.tokens for token_id in groups)
+
+    def _change_group(self, token_id: str, changes: Sequence[WireChange], venue_ts_ms: Millis, at_ms: Millis) -> None:
+        """Apply one message's changes to one token, or put them aside while it has no book."""
+        tracked = self.tokens.get(token_id)
+        if tracked is None:
+            return
+        try:
+            changed = [(QUOTES_OF_SIDE[change.side][change.price], SIZES[change.size]) for change in changes]
+        except (KeyError, ValueError) as error:
+            self._unreadable(tracked, error)
+            return
+        if not tracked.book.is_seeded:
+            self.counters.unseeded_messages += 1
+            if len(tracked.buffer) >= BUFFERED_MESSAGES_MAX:
+                tracked.dropped_ts_ms = tracked.buffer[-1][0]
+                tracked.buffer.clear()
+            tracked.buffer.append((venue_ts_ms, changed))
+        elif venue_ts_ms < tracked.book.venue_ts_ms:
+            self._late(tracked, venue_ts_ms)
+        else:
+            tracked.book.change_many(changed, venue_ts_ms, at_ms)
+            tracked.carried = changes[-1]
+            self._changed(tracked)
+
+    def _late(self, tracked: Tracked, venue_ts_ms: Millis) -> None:
+        """Drop a message older than the book: a snapshot may include it, otherwise the order is broken."""
+        if venue_ts_ms < tracked.snapshot_ts_ms:
+            return
+        self.counters.late_messages += 1
+        self.doubt(tracked, "messages out of order")
+
+    def _book(self, message: MarketMessage) -> bool:
+        tracked = self.tokens.get(message.asset_id)
+        if tracked is None:
+            return False
+        venue_ts_ms = timestamp_ms(message.timestamp)
+        levels = levels_of(message.bids, message.asks)
+        tracked.is_confirmed = True
+        tracked.ask_again_at = None
+        if not tracked.book.is_seeded:
+            self.counters.seeds += 1
+            tracked.buffer.clear()
+        if venue_ts_ms >= tracked.book.venue_ts_ms:
+            self._replace(tracked, levels, venue_ts_ms)
+        return True
+
+    def _seed(self, tracked: Tracked, full: FullBook, asked_at: Millis) -> None:
+        """Give a token its first book and apply what arrived meanwhile; same stamps again do no harm."""
+        self.counters.seeds += 1
+        tracked.seed_tries = 0
+        tracked.known_true_at = asked_at
+        tracked.snapshot_ts_ms = full.venue_ts_ms
+        buffered, tracked.buffer = tracked.buffer, []
+        at_ms = self.now_ms()
+        tracked.book.replace(full.levels, full.venue_ts_ms, at_ms)
+        for venue_ts_ms, changed in buffered:
+            if venue_ts_ms >= tracked.book.venue_ts_ms:
+                tracked.book.change_many(changed, venue_ts_ms, at_ms)
+        self._changed(tracked)
+
+    def _replace(self, tracked: Tracked, levels: dict[Quote, Shares], venue_ts_ms: Millis) -> None:
+        tracked.carried = None
+        tracked.book.replace(levels, venue_ts_ms, self.now_ms())
+        self._changed(tracked)
+
+    def _changed(self, tracked: Tracked) -> None:
+        if tracked.book.is_pending:
+            self._settle_later(tracked)
+        tracked.wake()
+
+    def _settle_later(self, tracked: Tracked) -> None:
+        if tracked.settle_timer is None:
+            loop, stamp = asyncio.get_running_loop(), tracked.book.venue_ts_ms
+            tracked.settle_timer = loop.call_later(SETTLE_MS / 1000, self._settle, tracked, stamp)
+
+    def _settle(self, tracked: Tracked, stamp: Millis) -> None:
+        tracked.settle_timer = None
+        if not tracked.book.is_pending:
+            return
+        if tracked.book.venue_ts_ms != stamp:
+            self._settle_later(tracked)
+            return
+        tracked.book.settle(self.now_ms())
+        tracked.wake()
+
+    def _strike(self, tracked: Tracked, what: str, *, is_final: bool) -> None:
+        self.counters.mismatches += 1
+        tracked.strikes += 1
+        tracked.carried = None
+        if is_final or tracked.strikes >= STRIKES_MAX:
+            self._note("BOOK_MISMATCH", {"token_id": tracked.token_id, "what": what})
+            self.doubt(tracked, what)
+        else:
+            tracked.ask_again_at = self._clock.monotonic_ms()
+
+    def _announce(self, message: MarketMessage) -> None:
+        kind = message.event_type
+        token_ids = tuple(message.assets_ids)
+        if kind == "tick_size_change":
+            tick_size = abs(QUOTES_OF_SIDE["BUY"][message.new_tick_size])
+            self._on_event(TickSizeChanged(condition_id=message.market, token_id=message.asset_id, tick_size=tick_size))
+        elif kind == "new_market":
+            self._on_event(MarketListed(condition_id=message.market, token_ids=token_ids))
+        elif kind == "market_resolved":
+            winner = message.winning_asset_id if message.winning_asset_id in token_ids else None
+            self._on_event(MarketResolved(condition_id=message.market, token_ids=token_ids, winning_token_id=winner))
+            for token_id in token_ids:
+                self._forget(token_id)
+
+    def _unreadable(self, tracked: Tracked, error: Exception) -> None:
+        self._quarantine("MALFORMED_MESSAGE", f"price_change of {tracked.token_id}: {error}".encode())
+        self.doubt(tracked, "an unreadable change")
+
+    def _quarantine(self, code: str, payload: bytes) -> None:
+        self.counters.malformed += 1
+        self._sample(code, payload[:500].decode(errors="replace"))
+
+    def _sample(self, what: str, payload: str) -> None:
+        self._samples += 1
+        if self._samples <= SAMPLES_MAX:
+            log.warning("books.quarantined", what=what, payload=payload)
+            self._note("QUARANTINED", {"what": what, "payload": payload})
+
+
+def _old_changes(message: MarketMessage) -> Sequence[WireChange]:
+    """Return the changes of the two forms used before September 2025.
+
+    :raises ValueError: it is neither of them.
+    """
+    if message.changes:
+        return message.changes
+    if not (message.price and message.size and message.side):
+        raise ValueError("a price_change without changes")
+    return (WireChange(price=message.price, size=message.size, side=message.side),)

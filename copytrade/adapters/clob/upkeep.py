@@ -1,0 +1,218 @@
+"""What keeps the books right over REST: seeding, resyncing, and proving that quiet sockets are alive."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from copytrade.adapters.clob.rest import BOOKS_PER_REQUEST, BooksUnavailableError, ClobBooks
+from copytrade.adapters.clob.tracked import Agreement, Tracked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from copytrade.adapters.clob.rest import FullBook
+    from copytrade.adapters.clob.shelf import Shelf
+    from copytrade.adapters.clob.socket import MarketSocket
+    from copytrade.domain.units import Millis
+    from copytrade.ports.clock import Clock
+
+TICK_MS: Final = 100
+DUE: Final = "due"
+CONFIRM_AFTER_MS: Final = 2_000
+"""A book seeded over REST is compared once more if its socket has not sent it by then: the venue does not
+say when a subscription began."""
+SEED_RETRY_MIN_MS: Final = 500
+SEED_RETRY_MAX_MS: Final = 60_000
+PROBED_TOKENS: Final = 10
+PROBE_AGAIN_MS: Final = 300
+UNPROVEN_MAX_MS: Final = 60_000
+"""A socket that neither carried data nor could be proven for this long is replaced."""
+
+log = structlog.get_logger()
+
+
+class Upkeep:
+    """Asks for books when they are missing, in doubt, or when a socket is quiet."""
+
+    def __init__(
+        self,
+        *,
+        shelf: Shelf,
+        rest: ClobBooks,
+        clock: Clock,
+        fresh_ms: Millis,
+        note: Callable[[str, Mapping[str, object]], None],
+    ) -> None:
+        """Prepare; the loops are the caller's to run."""
+        self._shelf = shelf
+        self._rest = rest
+        self._clock = clock
+        self._fresh_ms = fresh_ms
+        self._note = note
+        self._asked = asyncio.Event()
+
+    def ask_soon(self, tracked: Tracked, *, delay_ms: Millis = 0) -> None:
+        """Have a token's book asked for after `delay_ms`."""
+        tracked.ask_again_at = self._clock.monotonic_ms() + delay_ms
+        if delay_ms == 0:
+            self._asked.set()
+
+    async def answer_asks(self) -> None:
+        """Ask for the books that are missing or in doubt, all that are due in one request; never ends."""
+        while True:
+            now = self._clock.monotonic_ms()
+            tokens = self._shelf.tokens.values()
+            due = [one for one in tokens if one.ask_again_at is not None and one.ask_again_at <= now]
+            # Those somebody waits for come first.
+            due.sort(key=lambda one: not one.waiters)
+            if due:
+                await self.ask(due[:BOOKS_PER_REQUEST], what=DUE)
+            else:
+                self._asked.clear()
+                await self._wait_for_ask()
+
+    async def _wait_for_ask(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_MS / 1000):
+                await self._asked.wait()
+        except TimeoutError:
+            return
+
+    async def ask(self, due: Sequence[Tracked], *, what: str, is_poll: bool = False) -> bool:
+        """Ask for some books and take them in; False if the venue did not answer."""
+        asked_at = self._clock.monotonic_ms()
+        for tracked in due:
+            tracked.ask_again_at = None
+        try:
+            found = await self._rest.books([tracked.token_id for tracked in due])
+        except BooksUnavailableError as error:
+            self._shelf.counters.rest_failures += 1
+            log.warning("books.unavailable", what=what, tokens=len(due), error=str(error))
+            for tracked in due:
+                if not tracked.book.is_seeded or what == DUE:
+                    self._retry(tracked)
+            return False
+        for tracked in due:
+            if self._shelf.tokens.get(tracked.token_id) is tracked:
+                self._take(tracked, found.get(tracked.token_id), asked_at=asked_at, is_poll=is_poll)
+        return True
+
+    def _take(self, tracked: Tracked, full: FullBook | None, *, asked_at: Millis, is_poll: bool) -> None:
+        if full is None:
+            # Resolved, unknown, or not open yet: the venue names no books it does not have.
+            if tracked.book.is_seeded:
+                self._shelf.lose(tracked)
+            self._retry(tracked)
+            return
+        was_seeded = tracked.book.is_seeded
+        self._shelf.absorb(tracked, full, asked_at=asked_at, is_authority=is_poll)
+        if not tracked.book.is_seeded:
+            # While its connection is down there is nothing to ask: the next subscription will.
+            if tracked.is_listening:
+                self._retry(tracked)
+        elif not was_seeded and tracked.socket is not None and not tracked.is_confirmed:
+            self.ask_soon(tracked, delay_ms=CONFIRM_AFTER_MS)
+
+    def _retry(self, tracked: Tracked) -> None:
+        delay_ms = min(SEED_RETRY_MAX_MS, SEED_RETRY_MIN_MS * 2 ** min(tracked.seed_tries, 10))
+        tracked.seed_tries += 1
+        self.ask_soon(tracked, delay_ms=delay_ms)
+
+    async def resync(self, *, interval_ms: Millis) -> None:
+        """Compare every book with the venue's once per interval, a batch at a time; never ends."""
+        while True:
+            seeded = [tracked for tracked in self._shelf.tokens.values() if tracked.book.is_seeded]
+            batches = [seeded[start : start + BOOKS_PER_REQUEST] for start in range(0, len(seeded), BOOKS_PER_REQUEST)]
+            pause_ms = interval_ms // max(1, len(batches))
+            await self._clock.sleep_ms(pause_ms)
+            for batch in batches:
+                if await self.ask([tracked for tracked in batch if tracked.book.is_seeded], what="resync"):
+                    self._shelf.counters.resyncs += 1
+                    log.debug("books.resynced", tokens=len(batch))
+                if batch is not batches[-1]:
+                    await self._clock.sleep_ms(pause_ms)
+
+    async def poll(self, *, interval_ms: Millis) -> None:
+        """Ask for every tracked book once per interval; never ends."""
+        while True:
+            started = self._clock.monotonic_ms()
+            tracked = list(self._shelf.tokens.values())
+            for start in range(0, len(tracked), BOOKS_PER_REQUEST):
+                seeded = [one for one in tracked[start : start + BOOKS_PER_REQUEST] if one.book.is_seeded]
+                if seeded:
+                    await self.ask(seeded, what="poll", is_poll=True)
+            await self._clock.sleep_ms(started + interval_ms - self._clock.monotonic_ms())
+
+    async def watch(self, sockets: Sequence[MarketSocket]) -> None:
+        """Check carried prices, and prove each quiet socket or replace it; never ends."""
+        async with asyncio.TaskGroup() as probes:
+            probing: dict[MarketSocket, asyncio.Task[None]] = {}
+            while True:
+                await self._clock.sleep_ms(TICK_MS)
+                for tracked in list(self._shelf.tokens.values()):
+                    self._shelf.check(tracked)
+                for socket in sockets:
+                    task = probing.get(socket)
+                    if self._is_quiet(socket) and (task is None or task.done()):
+                        probing[socket] = probes.create_task(self._probe(socket), name=f"probe-{socket.number}")
+
+    def _is_quiet(self, socket: MarketSocket) -> bool:
+        if not socket.is_open:
+            return False
+        now = self._clock.monotonic_ms()
+        if now - max(socket.proven_at, socket.opened_at) > UNPROVEN_MAX_MS:
+            socket.restart("neither data nor proof")
+            return False
+        return now - socket.proven_at >= self._fresh_ms // 2
+
+    async def _probe(self, socket: MarketSocket) -> None:
+        """Compare some books of a quiet socket with the venue's; two disagreements replace the socket."""
+        for attempt in (1, 2):
+            sample = self._sample(socket)
+            if not sample:
+                await self._clock.sleep_ms(PROBE_AGAIN_MS)
+                return
+            asked_at = self._clock.monotonic_ms()
+            self._shelf.counters.probes += 1
+            try:
+                found = await self._rest.books([tracked.token_id for tracked in sample])
+            except BooksUnavailableError as error:
+                self._shelf.counters.rest_failures += 1
+                log.warning("books.unavailable", what="probe", socket=socket.number, error=str(error))
+                await self._clock.sleep_ms(PROBE_AGAIN_MS)
+                return
+            if socket.proven_at >= asked_at or not socket.is_open:
+                return
+            agreements = _agreements(sample, found)
+            if agreements <= {Agreement.SAME, Agreement.PAST}:
+                if Agreement.SAME in agreements:
+                    socket.prove(asked_at)
+                else:
+                    await self._clock.sleep_ms(PROBE_AGAIN_MS)
+                return
+            if attempt == 1:
+                await self._clock.sleep_ms(PROBE_AGAIN_MS)
+        self._shelf.counters.mismatches += 1
+        self._note("BOOK_MISMATCH", {"socket": socket.number, "what": "a quiet connection missed changes"})
+        socket.restart("it missed changes")
+
+    def _sample(self, socket: MarketSocket) -> list[Tracked]:
+        """Return the tokens of a socket that are likeliest to have moved: what changed last, then by turns."""
+        tokens = [self._shelf.tokens[token_id] for token_id in socket.wanted if token_id in self._shelf.tokens]
+        seeded = [tracked for tracked in tokens if tracked.book.is_seeded]
+        seeded.sort(key=lambda tracked: tracked.book.venue_ts_ms, reverse=True)
+        lively, rest = seeded[: PROBED_TOKENS // 2], seeded[PROBED_TOKENS // 2 :]
+        rest.sort(key=lambda tracked: tracked.known_true_at)
+        return lively + rest[: PROBED_TOKENS - len(lively)]
+
+
+def _agreements(sample: Sequence[Tracked], found: Mapping[str, FullBook]) -> set[Agreement]:
+    """Return what the venue's books say of ours, as far as both exist."""
+    return {
+        tracked.compare(found[tracked.token_id])
+        for tracked in sample
+        if tracked.token_id in found and tracked.book.is_seeded
+    }
