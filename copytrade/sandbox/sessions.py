@@ -6,13 +6,28 @@ import asyncio
 from typing import Protocol
 
 from copytrade.sandbox.faults import Faults
-from copytrade.sandbox.websocket import WebSocket
+
+
+class Wire(Protocol):
+    """Where a session's messages go: a WebSocket, or a client in the same process."""
+
+    def send(self, text: str) -> None:
+        """Queue a message."""
+        ...
+
+    def close(self, *, code: int = 1000, reason: str = "") -> None:
+        """Close with a code."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        ...
 
 
 class Outlet:
     """The sending half of a session; a frozen one keeps the connection and says nothing."""
 
-    def __init__(self, socket: WebSocket, *, kind: str, faults: Faults) -> None:
+    def __init__(self, socket: Wire, *, kind: str, faults: Faults) -> None:
         """Wrap an accepted socket of the kind `chain` or `market`."""
         self.kind = kind
         self.frozen = kind in faults.frozen_future
