@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
     from copytrade.engine.listeners import Listeners
+    from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
     from copytrade.engine.roll import LedgerRoll
     from copytrade.engine.tracking import Tracking
@@ -42,6 +43,7 @@ class Worker:
     account: Account
     executor: ExecutionAdapter
     listeners: Listeners
+    notes: Notes
     clock: Clock
 
     async def run(self) -> None:
@@ -53,6 +55,7 @@ class Worker:
         await self.portfolio.load(self.ledger)
         await self.ledger.note("STARTED", {"leaders": len(self.roll.leaders())}, at_ms=self.clock.now_ms())
         async with asyncio.TaskGroup() as loops:
+            loops.create_task(self.notes.run(), name="notes")
             loops.create_task(self.registry.run(), name="registry")
             loops.create_task(self.books.run(), name="books")
             loops.create_task(self.tracking.run(), name="tracking")

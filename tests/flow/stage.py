@@ -21,6 +21,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.engine.tracking import Tracking
@@ -90,6 +91,7 @@ class Stage:
             account=Account(executor=executor, **shared),
             executor=executor,
             listeners=listeners,
+            notes=Notes(ledger=self.ledger, notifier=listeners, clock=self.clock),
             clock=self.clock,
         )
 
