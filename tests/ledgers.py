@@ -13,16 +13,17 @@ from copytrade.adapters.sql.tables import metadata
 
 
 @asynccontextmanager
-async def emptied(url: str) -> AsyncIterator[Database]:
-    """Open a migrated database and take out what an earlier test left in it."""
+async def sql_database(url: str, *, empty: bool = True) -> AsyncIterator[Database]:
+    """Open a migrated database, without what an earlier test left in it unless that is wanted."""
     async with open_database(url) as database:
-        await database.write_alone(_empty)
+        if empty:
+            await database.write_alone(_empty)
         yield database
 
 
 @asynccontextmanager
-async def sql_ledger(url: str) -> AsyncIterator[SqlLedger]:
-    async with emptied(url) as database:
+async def sql_ledger(url: str, *, empty: bool = True) -> AsyncIterator[SqlLedger]:
+    async with sql_database(url, empty=empty) as database:
         yield SqlLedger(database)
 
 

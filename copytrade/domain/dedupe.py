@@ -1,9 +1,10 @@
 """Which reports are the same fill: the rule every ledger follows, on one transaction's fills at a time.
 
 A log and a stored fill are the same if they are the same log; or, after a reorg, logs of the same order in
-different blocks, paired by amounts (equal ones before all else) and then by ordinal. A log and a fill that
-only an API has reported, or an API row and any fill, are the same if leader, token, side and size agree; a
-fill meets at most one row of each API, so that identical fills need as many identical rows.
+different blocks, paired by amounts (equal ones before all else) and then by ordinal. Logs are reported one
+by one and in any order, so amounts an API has confirmed are not given up for those of another log. A log and
+a fill that only an API has reported, or an API row and any fill, are the same if leader, token, side and size
+agree; a fill meets at most one row of each API, so that identical fills need as many identical rows.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class _Transaction:
         logs = [(sighting, place) for sighting in sightings if (place := sighting.fill.place) is not None]
         logs.sort(key=lambda log: log[1].log_index)
         unmet = [log for log in logs if not self._meet_repeated_log(*log)]
-        for likeness in (_is_moved_alike, _is_api_only_alike, _is_moved):
+        for likeness in (_is_moved_alike, _is_api_only_alike, _is_moved_unconfirmed):
             unmet = [log for log in unmet if not self._meet_log(*log, likeness)]
         for sighting, place in unmet:
             if not self._meet_repeated_log(sighting, place):
@@ -226,6 +227,10 @@ def _is_moved_alike(known: _Fill, seen: LeaderFill) -> bool:
         seen.size,
         seen.usdc,
     )
+
+
+def _is_moved_unconfirmed(known: _Fill, seen: LeaderFill) -> bool:
+    return known.reporters <= {Source.POLYGON} and _is_moved(known, seen)
 
 
 def _is_api_only_alike(known: _Fill, seen: LeaderFill) -> bool:

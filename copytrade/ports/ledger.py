@@ -90,13 +90,14 @@ class Ledger(Protocol):
     async def ingest(self, seen: FillsSeen, *, now_ms: Millis) -> Ingested:
         """Store raw payloads, fills and the cursor together, deduplicated over all sources and restarts.
 
-        A log is the same fill as a stored one if its place is the same, or if it is another log of the
-        same (transaction, order hash) whose stored block hash differs or is orphaned (re-inclusion:
-        the row gets the new place and key, and is no longer orphaned; paired by ordinal, that is in log
-        order). A log meets an API-only row with equal (transaction, leader, token, side) and size, and
-        completes it: place, fee, role, dedupe key. An API row meets a stored fill in the same way, each
-        stored fill meeting at most as many rows of one source as are identical (multiset). The cursor
-        never moves back here. Fills of addresses that are no leader are ignored.
+        What makes two reports one fill is `domain.dedupe`: a log is the same fill as a stored one if its
+        place is the same, or if it is another log of the same (transaction, order hash) whose stored block
+        hash differs (re-inclusion: the row gets the new place and key and is no longer orphaned; paired
+        by amounts, then by ordinal). A log meets an API-only row with equal (transaction, leader, token,
+        side) and size, and completes it: place, amounts, fee, role, dedupe key; the source and time of
+        detection stay the first. An API row meets a stored fill in the same way, each stored fill meeting
+        at most as many rows of one source as are identical (multiset). The cursor never moves back here.
+        Fills of addresses that are no leader, or a disabled one, are ignored.
         """
 
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
@@ -109,21 +110,36 @@ class Ledger(Protocol):
         """Return fills since their leader was followed that have no attempt, oldest first; orphaned ones left out."""
 
     async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
-        """Store an attempt; False, changing nothing, if its fill has one for this strategy and account."""
+        """Store an attempt; False, changing nothing, if its fill has one for this strategy and account.
+
+        :raises LookupError: there is no such fill.
+        """
 
     async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
-        """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more."""
+        """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more.
+
+        If its fill was orphaned meanwhile it is CANCELED here (ORPHANED), and the answer is False.
+        """
 
     async def book_execution(self, fill: ExecutionFill) -> Booked | None:
         """Store an execution, advance its attempt, fold the position; None if it was booked before.
 
-        The attempt becomes PARTIAL, or FILLED when its target is reached (then `done_at` is the fill's time).
+        The attempt becomes PARTIAL, or FILLED when its target is reached (then `done_at` is the fill's time);
+        one that has ended keeps its status. A failed settlement is stored and changes nothing.
+
+        :raises ImpossibleExecutionError: no order of ours can have had it (see `domain.booking`).
+        :raises OversoldError: it sells more than is held.
         """
 
     async def close_attempt(
         self, attempt_id: UUID, *, status: AttemptStatus, reason: Reason | None, at_ms: Millis
     ) -> ExecutionAttempt | None:
-        """End an open attempt, keeping its fills; its reasons gain `reason`. None if it had ended already."""
+        """End an open attempt, keeping its fills; its reasons gain `reason`.
+
+        None if it had ended already or is not known.
+
+        :raises ValueError: `status` is no ending.
+        """
 
     async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
         """Return one attempt with its filled shares."""

@@ -274,6 +274,18 @@ async def test_amounts_that_changed_with_the_block_are_taken_over(ledger: Ledger
     assert (after.id, after.fill.size) == (before.id, micro("11"))
 
 
+async def test_amounts_that_an_api_confirmed_are_not_given_up_for_another_logs(ledger: Ledger) -> None:
+    (small,) = (await see(ledger, a_log(7, size="10"))).new
+    await see(ledger, a_row(size="10"))
+
+    (large,) = (await see(ledger, a_log(19, size="20", block=BLOCK_B, number=101))).new
+    (again,) = (await see(ledger, a_log(17, size="10", block=BLOCK_B, number=101))).joined
+    await see(ledger, a_row(size="20"))
+
+    assert again.id == small.id
+    assert {fill.id for fill in await stored(ledger)} == {small.id, large.id}
+
+
 async def test_a_log_that_moves_within_its_height_takes_the_key_of_the_one_before(ledger: Ledger) -> None:
     first, second = (await see(ledger, a_log(5, size="10"), a_log(7, order=OTHER_ORDER, size="20"))).new
 
