@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
@@ -54,5 +53,8 @@ async def _serve_until_stopped(config: SandboxConfig, *, for_seconds: float | No
     async with serve(config) as sandbox:
         sys.stdout.write(announcement(sandbox) + "\n")
         sys.stdout.flush()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), for_seconds)
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait({stopping, sandbox.driver}, timeout=for_seconds, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if sandbox.driver.done():
+            sandbox.driver.result()

@@ -1,4 +1,27 @@
-"""The control endpoint: break things, drive scripted trades, read the record of truth."""
+"""The control endpoint: break things, drive scripted trades, read the record of truth.
+
+`GET /control/...`
+
+- `fills` (`?all=true`: of every wallet): each `OrderFilled` ever mined, superseded ones with
+  `canonical` false; amounts in micro-units
+- `state`: time, head, finalized, sockets, leaders
+- `markets`: slugs, conditions and tokens
+
+`POST /control/...` with a JSON object; sizes and prices are decimal strings
+
+- `drop` {kind: "market"|"chain", code?, reason?, refuse?}: cut the sockets, or close them with a
+  code; `refuse` is the HTTP status new ones get from now on, 0 lets them in again
+- `freeze` {kind, frozen: true, future?}: keep sockets open, answer PING, send nothing; `future`
+  freezes new ones as well
+- `mute` {logs?, heads?}: silence one kind of chain subscription
+- `lag` {blocks?, logs?, range?, data_api_ms?}: head that many blocks back; no logs for the newest
+  blocks; widest range of `eth_getLogs`; delay of Data API rows
+- `latency` {path: "/", ms} or {sockets_ms}
+- `error` {target: "/clob/books" or "eth_getLogs", status: 500, body, count: 1}
+- `finality` {stalled: true}, `pause` {paused: true}, `mine` {count: 1}, `heal` {}
+- `reorg` {depth: 1, fate: "moved"|"delayed"|"dropped", extra: 1}
+- `post`, `book`, `market`, `tick`, `resolve`: see `scripting.Script`
+"""
 
 from __future__ import annotations
 

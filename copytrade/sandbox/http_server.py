@@ -21,6 +21,8 @@ from copytrade.sandbox.websocket import WebSocket
 
 READ_BYTES = 65_536
 BODY_MAX = 8 * 1024 * 1024
+HEAD_MAX = 128 * 1024
+"""A lookup of 100 tokens alone has a 9 kB target."""
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests"}
 
 HttpHandler = Callable[[Request], Awaitable[Response]]
@@ -75,7 +77,7 @@ class HttpServer:
                 await writer.wait_closed()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_MAX)
         while True:
             try:
                 received = await _receive(connection, reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -55,6 +56,8 @@ class Sandbox:
     leaders: tuple[Leader, ...]
     world: World
     faults: Faults
+    driver: asyncio.Task[None]
+    """Moves the world; it only ends by failing."""
 
 
 @contextlib.asynccontextmanager
@@ -63,13 +66,17 @@ async def serve(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 
     Raises OSError when the port cannot be taken, NotADirectoryError for a bad recording.
     """
-    async with _running(config) as (world, venue):
+    async with _running(config) as (world, venue, driver):
         server = HttpServer(on_request=venue.respond, on_socket=venue.converse, gate=venue.gate)
         port = await server.start(config.host, config.port)
         log.debug("sandbox.listening", port=port, seed=config.seed)
         try:
             yield Sandbox(
-                urls=urls_of(config.host, port), leaders=tuple(world.leaders), world=world, faults=venue.faults
+                urls=urls_of(config.host, port),
+                leaders=tuple(world.leaders),
+                world=world,
+                faults=venue.faults,
+                driver=driver,
             )
         finally:
             await server.stop()
@@ -81,19 +88,19 @@ async def serve_in_process(config: SandboxConfig) -> AsyncIterator[tuple[LocalVe
 
     Give `start_ms`, or the run depends on the system clock.
     """
-    async with _running(config) as (world, venue):
+    async with _running(config) as (world, venue, _):
         yield LocalVenue(venue), world
 
 
 @contextlib.asynccontextmanager
-async def _running(config: SandboxConfig) -> AsyncIterator[tuple[World, Venue]]:
+async def _running(config: SandboxConfig) -> AsyncIterator[tuple[World, Venue, asyncio.Task[None]]]:
     start_ms = wall_ms() if config.start_ms is None else config.start_ms
     world, recording = _build(config, start_ms=start_ms)
     clock = LoopClock(start_ms=start_ms)
     venue = Venue(world=world, now_ms=clock.now_ms, recording=recording)
     driver = asyncio.create_task(_drive(world, clock), name="sandbox-world")
     try:
-        yield world, venue
+        yield world, venue, driver
     finally:
         driver.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -126,7 +133,9 @@ def world_config(config: SandboxConfig, *, start_ms: int) -> WorldConfig:
 
 def urls_of(host: str, port: int) -> dict[str, str]:
     """Return every URL by the name of the variable that takes it, and the control's."""
-    http, socket = f"http://{host}:{port}", f"ws://{host}:{port}"
+    reachable = _reachable(host)
+    place = f"[{reachable}]:{port}" if ":" in reachable else f"{reachable}:{port}"
+    http, socket = f"http://{place}", f"ws://{place}"
     return {
         "POLYGON_WS_URL": f"{socket}/rpc",
         "POLYGON_HTTP_URL": f"{http}/rpc",
@@ -150,3 +159,11 @@ def announcement(sandbox: Sandbox) -> str:
     """Return the one line that tells another process where everything is."""
     leaders = [{"address": one.address, "label": one.label} for one in sandbox.leaders]
     return json.dumps({"urls": sandbox.urls, "leaders": leaders})
+
+
+def _reachable(host: str) -> str:
+    """Return where a client on this machine reaches a server that listens on `host`."""
+    try:
+        return "127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host
+    except ValueError:
+        return host
