@@ -197,6 +197,7 @@ def test_an_order_sees_the_last_state_of_its_instant_however_late_within_it_that
     async def story(session: Session) -> None:
         await session.submit(an_attempt(size="10"))
         await session.until(100)
+        await session.submit(an_attempt("another, so that the loop wakes", token_id="other"))
         for state in script[1:]:
             for _ in range(apart):
                 await asyncio.sleep(0)
@@ -229,6 +230,7 @@ def test_events_of_different_tokens_come_in_the_order_of_their_instants() -> Non
     script = [state for token in "abc" for state in states((0, "", "0.50:10"), token_id=token)]
 
     async def story(session: Session) -> None:
+        await session.until(50)
         for number, token in enumerate("abcabc"):
             await session.submit(an_attempt(number, size="5", token_id=token, decided_at_ms=NOW_MS + 6 - number))
         await session.ended(6)
