@@ -17,7 +17,8 @@
 - `lag` {blocks?, logs?, range?, data_api_ms?}: head that many blocks back; no logs for the newest
   blocks; widest range of `eth_getLogs`; delay of Data API rows
 - `latency` {path: "/", ms} or {sockets_ms}
-- `error` {target: "/clob/books" or "eth_getLogs", status: 500, body, count: 1}
+- `error` {target: "/clob/books" or "eth_getLogs", status?, body, count: 1}: a path answers 500
+  unless told otherwise; a method answers the JSON-RPC error `body`, or with that HTTP status
 - `finality` {stalled: true}, `pause` {paused: true}, `mine` {count: 1}, `heal` {}
 - `reorg` {depth: 1, fate: "moved"|"delayed"|"dropped", extra: 1}
 - `post`, `book`, `market`, `tick`, `resolve`: see `scripting.Script`
@@ -29,7 +30,7 @@ from collections.abc import Callable
 from typing import Any
 
 from copytrade.sandbox.data_api import DataApiService
-from copytrade.sandbox.faults import ErrorRule, Faults
+from copytrade.sandbox.faults import HTTP_OK, ErrorRule, Faults
 from copytrade.sandbox.http_message import BadRequestError, Request, Response, json_response
 from copytrade.sandbox.ledger import FillRecord
 from copytrade.sandbox.scripting import Script
@@ -178,7 +179,7 @@ class ControlService:
             raise BadRequestError({"error": "target: a path prefix or an RPC method"})
         rule = ErrorRule(
             target=target,
-            status=_whole(body, "status", 500),
+            status=_whole(body, "status", 500 if target.startswith("/") else HTTP_OK),
             body=body.get("body", {"error": "internal error"}),
             remaining=_whole(body, "count", 1),
         )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+HTTP_OK = 200
 
 
 @dataclass(slots=True, kw_only=True)
 class ErrorRule:
     """Answer the next `remaining` requests of a path prefix or RPC method with an error.
 
-    `target` starting with "/" is a path prefix, else an RPC method name. For a method, `body`
-    is a JSON-RPC error object.
+    `target` starting with "/" is a path prefix, else an RPC method name. For a method, status
+    200 makes `body` a JSON-RPC error object; another status is that of the HTTP answer.
     """
 
     target: str
@@ -56,7 +58,11 @@ class Faults:
 
     def method_error(self, method: str) -> ErrorRule | None:
         """Use up and return the rule that hits an RPC method, if one does."""
-        return self._use(rule for rule in self.rules if rule.target == method)
+        return self._use(rule for rule in self.rules if rule.target == method and rule.status == HTTP_OK)
+
+    def transport_error(self, methods: Collection[str]) -> ErrorRule | None:
+        """Use up and return the rule that fails the HTTP request carrying RPC methods."""
+        return self._use(rule for rule in self.rules if rule.target in methods and rule.status != HTTP_OK)
 
     def _use(self, rules: Iterable[ErrorRule]) -> ErrorRule | None:
         rule = next(iter(rules), None)

@@ -16,7 +16,7 @@ from copytrade.sandbox.happening import (
     TradePrinted,
 )
 from copytrade.sandbox.market import NO, YES, Market
-from copytrade.sandbox.micro import decimal_text
+from copytrade.sandbox.micro import decimal_text, lots_down
 
 SIDES = ("BUY", "SELL")
 
@@ -63,7 +63,7 @@ def price_changes(exchange: Exchange, happening: BookChanged) -> list[Frame]:
                 {
                     "asset_id": str(market.tokens[outcome]),
                     "price": decimal_text(own_price(change.price, outcome)),
-                    "size": decimal_text(change.size),
+                    "size": decimal_text(lots_down(change.size)),
                     "side": SIDES[BUY if change.is_bid == (outcome == YES) else 1],
                     "hash": both[outcome][0],
                     "best_bid": both[outcome][1],
@@ -77,6 +77,20 @@ def price_changes(exchange: Exchange, happening: BookChanged) -> list[Frame]:
         }
         for message in happening.messages
     ]
+
+
+def best_bid_ask(exchange: Exchange, market: Market, outcome: int, *, at_ms: int) -> Frame:
+    """Return the touch of one token, which sockets with custom features are sent."""
+    bid, ask = quotes.touch(exchange, market, outcome)
+    return {
+        "event_type": "best_bid_ask",
+        "market": market.condition,
+        "asset_id": str(market.tokens[outcome]),
+        "best_bid": bid,
+        "best_ask": ask,
+        "spread": decimal_text(quotes.parse_price(ask) - quotes.parse_price(bid)),
+        "timestamp": str(at_ms),
+    }
 
 
 def last_trade(happening: TradePrinted) -> Frame:

@@ -10,7 +10,7 @@ from copytrade.sandbox.book import Order
 from copytrade.sandbox.events import BUY, SELL
 from copytrade.sandbox.exchange import Exchange
 from copytrade.sandbox.market import NO, YES, Market
-from copytrade.sandbox.micro import LOT, ONE
+from copytrade.sandbox.micro import LOT, ONE, lots_down
 
 PAUSE_MS = {"taker": 4_200, "maker": 3_400, "sweeper": 7_000, "hunter": 8_000}
 OPEN_POSITIONS_MAX = 5
@@ -22,6 +22,8 @@ REMEMBERED_MAX = 20
 LATEST_CHANCE = 0.75
 WHOLE_CHANCE = 0.6
 THIN_CHANCE = 0.7
+DOLLARS_CHANCE = 0.4
+"""How often a taker spends whole dollars, which buys fractions down to a millionth of a share."""
 REACH_TICKS = {"taker": 1, "sweeper": 6, "hunter": 8}
 
 
@@ -110,7 +112,10 @@ class TakingLeader(Trader):
         if not asks or not PRICE_MIN <= asks[-1].price <= PRICE_MAX:
             return
         limit = min(asks[-1].price + self._reach(market), ONE - market.tick)
-        self._send(market, outcome, BUY, limit, self._draw_size())
+        size = self._draw_size()
+        if self._leader.habit == "taker" and self._random.random() < DOLLARS_CHANCE:
+            size = max(market.min_size, size // ONE * ONE * ONE // asks[-1].price // 2)
+        self._send(market, outcome, BUY, limit, size)
         self._note_buy(market.tokens[outcome])
 
     def _sell(self, market: Market, outcome: int) -> None:
@@ -118,8 +123,8 @@ class TakingLeader(Trader):
         held = self._held(market, outcome)
         if not bids:
             return
-        part = held if self._random.random() < WHOLE_CHANCE else held // (2 * LOT) * LOT
-        size = part if part >= market.min_size else held
+        part = held if self._random.random() < WHOLE_CHANCE else held // 2
+        size = lots_down(part if part >= market.min_size else held)
         limit = max(bids[-1].price - self._reach(market), market.tick)
         self._send(market, outcome, SELL, limit, size)
 
@@ -160,7 +165,7 @@ class RestingLeader(Trader):
             outcome=outcome,
             side=side,
             price=price,
-            size=self._held(market, outcome) if side == SELL else self._draw_size(),
+            size=lots_down(self._held(market, outcome)) if side == SELL else self._draw_size(),
         )
         self._exchange.submit(market, order, rest=True)
         self._resting.append((market.condition, order.order_hash))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from copytrade.sandbox import frames
+from copytrade.sandbox import frames, quotes
 from copytrade.sandbox.exchange import Exchange
 from copytrade.sandbox.happening import (
     BookChanged,
@@ -104,6 +104,7 @@ class MarketFeed:
         """Send to whatever `sessions` returns at the time."""
         self._exchange = exchange
         self._sessions = sessions
+        self._touches: dict[int, tuple[str, str]] = {}
 
     def tell(self, happening: Happening) -> None:
         """Send what the market sockets carry of a happening."""
@@ -121,6 +122,17 @@ class MarketFeed:
             interested = [one for one in sessions if one.wants(happening.market)]
             if interested:
                 _send(interested, self._encode(happening))
+            if interested and isinstance(happening, BookChanged):
+                self._tell_touches([one for one in interested if one.wants_announcements], happening)
+
+    def _tell_touches(self, sessions: Sequence[MarketSession], happening: BookChanged) -> None:
+        market = happening.market
+        for outcome, token in enumerate(market.tokens):
+            touch = quotes.touch(self._exchange, market, outcome)
+            chosen = [one for one in sessions if one.wants_token(token)]
+            if chosen and self._touches.get(token) != touch:
+                _send(chosen, [frames.best_bid_ask(self._exchange, market, outcome, at_ms=happening.at_ms)])
+            self._touches[token] = touch
 
     def _encode(self, happening: BookChanged | TradePrinted | TickChanged) -> list[frames.Frame]:
         if isinstance(happening, BookChanged):

@@ -24,6 +24,11 @@ def fixed_text(micro: int, *, decimals: int) -> str:
     return f"{whole}.{f'{rest:06d}'[:decimals]}"
 
 
+def lots_down(micro: int) -> int:
+    """Cut a size to two decimals of a share, as books are shown (seen in recorded sockets)."""
+    return micro // LOT * LOT
+
+
 def json_number(micro: int) -> int | float:
     """Return the JSON number the Data API would print: an int when whole, else a double."""
     return micro // ONE if micro % ONE == 0 else micro / ONE

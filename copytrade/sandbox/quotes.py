@@ -8,7 +8,7 @@ from copytrade.sandbox import digest
 from copytrade.sandbox.book import Level
 from copytrade.sandbox.exchange import Exchange
 from copytrade.sandbox.market import Market
-from copytrade.sandbox.micro import decimal_text, fixed_text, parse_micro
+from copytrade.sandbox.micro import decimal_text, fixed_text, lots_down, parse_micro
 
 LAST_TRADE_DECIMALS = 3
 EMPTY_BID = "0"
@@ -46,14 +46,17 @@ def last_trade_text(exchange: Exchange, market: Market) -> str:
 
 def touch(exchange: Exchange, market: Market, outcome: int) -> tuple[str, str]:
     """Return best bid and best ask as messages quote them; an empty side is 0 or 1."""
-    bids, asks = exchange.book(market).view(outcome)
-    bid = decimal_text(bids[-1].price) if bids else EMPTY_BID
-    ask = decimal_text(asks[-1].price) if asks else EMPTY_ASK
-    return bid, ask
+    bids, asks = (_levels(levels) for levels in exchange.book(market).view(outcome))
+    return bids[-1]["price"] if bids else EMPTY_BID, asks[-1]["price"] if asks else EMPTY_ASK
 
 
 def _levels(levels: list[Level]) -> list[dict[str, str]]:
-    return [{"price": decimal_text(level.price), "size": decimal_text(level.size)} for level in levels]
+    """Spell levels; less than 0.01 share is not shown."""
+    return [
+        {"price": decimal_text(level.price), "size": decimal_text(lots_down(level.size))}
+        for level in levels
+        if lots_down(level.size)
+    ]
 
 
 def parse_price(text: str) -> int:

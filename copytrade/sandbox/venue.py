@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -126,6 +127,9 @@ class Venue:
     def _respond_rpc(self, request: Request) -> Response:
         if request.method != "POST":
             return json_response({"error": "method not allowed"}, status=405)
+        rule = self.faults.transport_error(_methods(request.body))
+        if rule is not None:
+            return json_response(rule.body, status=rule.status)
         answer = self._rpc.answer_text(request.body.decode(errors="replace"))
         return Response(status=200, body=(answer or "").encode())
 
@@ -140,6 +144,16 @@ class Venue:
             if isinstance(session, RpcSession):
                 session.tell(happening)
         self._feed.tell(happening)
+
+
+def _methods(body: bytes) -> set[str]:
+    """Return the RPC methods a request asks for; none when it is no JSON."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return set()
+    items = message if isinstance(message, list) else [message]
+    return {str(item.get("method")) for item in items if isinstance(item, dict)}
 
 
 def _split_prefix(path: str) -> tuple[str, str]:

@@ -197,6 +197,19 @@ async def test_errors_latency_and_stalled_finality_can_be_switched_on(scripted):
     assert int(block["number"], 16) == stalled
 
 
+async def test_a_method_can_fail_as_an_rpc_error_or_as_an_http_status(scripted):
+    limited = {"code": -32005, "message": "rate limit"}
+    await scripted.control("error", target="eth_chainId", body=limited)
+    await scripted.control("error", target="eth_blockNumber", status=429, body={"error": "slow down"})
+    url = scripted.sandbox.urls["POLYGON_HTTP_URL"]
+    request = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
+
+    assert await scripted.rpc("eth_chainId") == limited
+    assert await scripted.rpc("eth_chainId") == "0x89"
+    assert (await scripted.client.post(url, json=request)).status_code == 429
+    assert (await scripted.client.post(url, json=request)).status_code == 200
+
+
 async def test_markets_open_change_tick_and_resolve_on_the_socket(scripted):
     async with scripted.market_socket() as socket:
         await subscribe_market(socket, scripted.tokens[:2])

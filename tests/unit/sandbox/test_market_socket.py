@@ -140,6 +140,18 @@ def test_nonsense_is_refused_and_the_connection_stays(client, text):
     assert client.wire.closed_with is None
 
 
+def test_the_touch_is_told_to_those_who_asked_for_more(client):
+    market = client.markets[0]
+    client.send(type="market", assets_ids=[str(market.tokens[1])], custom_feature_enabled=True)
+
+    client.move(market)
+
+    told = client.wire.of_kind("best_bid_ask")
+    assert [(item["asset_id"], item["best_bid"], item["best_ask"], item["spread"]) for item in told] == [
+        (str(market.tokens[1]), "0", "0.9", "0.9")
+    ]
+
+
 def test_new_markets_are_announced_only_to_those_who_asked(client):
     client.world.exchange.open_market(client.markets[0])
     assert client.wire.sent == []

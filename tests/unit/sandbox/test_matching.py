@@ -9,7 +9,7 @@ from copytrade.sandbox.book import Book, Order
 from copytrade.sandbox.events import BUY, SELL
 from copytrade.sandbox.market import NO, YES
 from copytrade.sandbox.matching import MatchKind, match
-from copytrade.sandbox.micro import LOT, ONE
+from copytrade.sandbox.micro import ONE
 
 CENT = ONE // 100
 
@@ -96,7 +96,7 @@ def _orders(draw):
             outcome=draw(st.sampled_from((YES, NO))),
             side=draw(st.sampled_from((BUY, SELL))),
             price=draw(st.integers(min_value=1, max_value=99)) * CENT,
-            size=draw(st.integers(min_value=1, max_value=5_000)) * LOT,
+            size=draw(st.integers(min_value=1, max_value=50_000_000)),
         )
         for number in range(count)
     ]

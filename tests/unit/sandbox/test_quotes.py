@@ -53,6 +53,17 @@ def test_best_levels_come_last_and_the_other_outcome_is_the_mirror():
     assert quotes.touch(world.exchange, market, 1) == ("0.49", "0.51")
 
 
+def test_sizes_are_shown_cut_to_hundredths_and_dust_is_not_shown():
+    world = _quiet_world()
+    market = world.exchange.catalogue.all()[0]
+    world.exchange.set_levels(market, owner="0x" + "11" * 20, bids=[(490_000, 9_999), (480_000, 290_724_446)], asks=[])
+
+    summary = quotes.summary(world.exchange, market, 0)
+
+    assert summary["bids"] == [{"price": "0.48", "size": "290.72"}]
+    assert quotes.touch(world.exchange, market, 0) == ("0.48", "1")
+
+
 @pytest.mark.recorded
 def test_the_recipe_meets_a_recorded_book(recorded_data):
     lines = (recorded_data / "ws/opentape_polymarket_ws_20260907.jsonl").read_text().splitlines()
