@@ -1,0 +1,1 @@
+"""The registry of markets, kept in step with Gamma and completed from the CLOB."""

@@ -1,0 +1,183 @@
+"""A Gamma and a CLOB over a mock transport, with faults on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from copytrade.adapters.gamma.registry import GammaRegistry
+from copytrade.domain.market import Market
+from copytrade.ports.clock import Clock
+from copytrade.ports.ledger import LedgerUnavailableError
+
+GAMMA_URL = "http://gamma.test"
+CLOB_URL = "http://clob.test"
+Answer = Callable[[httpx.Request], httpx.Response | None]
+
+
+def condition(number: int) -> str:
+    return "0x" + f"{number:064x}"
+
+
+def tokens(number: int) -> tuple[str, str]:
+    """Two v1 token ids: some reserved bits are set."""
+    return str((number << 200) | (1 << 50)), str((number << 200) | (1 << 50) | 1)
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    yes, no = tokens(number)
+    return {
+        "id": str(number),
+        "question": f"Question {number}?",
+        "conditionId": condition(number),
+        "slug": f"question-{number}",
+        "endDate": "2026-12-31T12:00:00Z",
+        "outcomes": '["Yes", "No"]',
+        "outcomePrices": '["0.4", "0.6"]',
+        "clobTokenIds": json.dumps([yes, no]),
+        "active": True,
+        "closed": False,
+        "archived": False,
+        "enableOrderBook": True,
+        "acceptingOrders": True,
+        "negRisk": False,
+        "orderPriceMinTickSize": 0.01,
+        "orderMinSize": 5,
+        "feesEnabled": True,
+        "feeType": "crypto_fees_v2",
+        "feeSchedule": {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2},
+        "events": [{"slug": f"event-{number // 2}"}],
+        "tags": [{"label": "Crypto", "slug": "crypto"}],
+        "version": "v1",
+        **changes,
+    }
+
+
+def v2_row(number: int, **changes: Any) -> dict[str, Any]:
+    position = (1 << 248) | (number << 120)
+    return row(
+        number,
+        conditionId=f"0x{position >> 8:062x}",
+        clobTokenIds=None,
+        positionIds=[str(position), str(position | 1)],
+        version="v2",
+        **changes,
+    )
+
+
+def details(number: int, **changes: Any) -> dict[str, Any]:
+    yes, no = tokens(number)
+    return {
+        "t": [{"t": yes, "o": "Yes"}, {"t": no, "o": "No"}],
+        "c": condition(number),
+        "mos": 5,
+        "mts": 0.01,
+        "ao": True,
+        "itode": True,
+        "fd": {"r": 0.07, "e": 1, "to": True},
+        "v": "v1",
+        **changes,
+    }
+
+
+@dataclass
+class FakeHosts:
+    """What Gamma lists and the CLOB knows; `intercept` may answer instead."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    page_size: int = 3
+    requests: list[httpx.Request] = field(default_factory=list)
+    intercept: Answer = lambda request: None
+
+    def paths(self) -> list[str]:
+        return [f"{request.url.host} {request.url.path}" for request in self.requests]
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        intercepted = self.intercept(request)
+        if intercepted is not None:
+            return intercepted
+        if request.url.host == "gamma.test":
+            return self._gamma(request)
+        return self._clob(request.url.path)
+
+    def _gamma(self, request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        if request.url.path != "/markets/keyset" or query.get_list("version") != ["v1", "v2"]:
+            return httpx.Response(200, json={"markets": []})
+        closed = query["closed"] == "true"
+        found = [one for one in self.rows if one.get("closed", False) == closed]
+        for key, name in (("condition_ids", "conditionId"), ("clob_token_ids", "clobTokenIds")):
+            if asked := query.get_list(key):
+                found = [one for one in found if any(item in (one.get(name) or "") for item in asked)]
+        if asked := query.get_list("position_ids"):
+            found = [one for one in found if set(asked) & set(one.get("positionIds") or [])]
+        start = int(query.get("after_cursor", "0"))
+        page = found[start : start + self.page_size]
+        after = {"next_cursor": str(start + self.page_size)} if start + self.page_size < len(found) else {}
+        return httpx.Response(200, json={"markets": page, **after})
+
+    def _clob(self, path: str) -> httpx.Response:
+        last = path.rpartition("/")[2]
+        if path.startswith("/clob-markets/") and last in self.details:
+            return httpx.Response(200, json=self.details[last])
+        for one in self.details.values():
+            if path.startswith("/markets-by-token/") and any(token["t"] == last for token in one["t"]):
+                return httpx.Response(200, json={"condition_id": one["c"], "primary_token_id": last})
+        return httpx.Response(404, json={"error": "market not found"})
+
+
+@dataclass
+class FakeStore:
+    """Stored markets by condition; `is_down` refuses everything."""
+
+    stored: dict[str, Market] = field(default_factory=dict)
+    saves: list[int] = field(default_factory=list)
+    is_down: bool = False
+
+    async def markets(self) -> tuple[Market, ...]:
+        self._check()
+        return tuple(self.stored.values())
+
+    async def save_markets(self, markets: Sequence[Market]) -> None:
+        self._check()
+        self.saves.append(len(markets))
+        for market in markets:
+            self.stored[market.condition_id] = market
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise LedgerUnavailableError("down")
+
+
+@dataclass
+class Office:
+    """A registry on fake hosts."""
+
+    hosts: FakeHosts
+    store: FakeStore
+    registry: GammaRegistry
+    notes: list[tuple[str, dict[str, object]]]
+
+
+def make_office(clock: Clock, *, hosts: FakeHosts | None = None, store: FakeStore | None = None) -> Office:
+    hosts, store = hosts or FakeHosts(), store or FakeStore()
+    notes: list[tuple[str, dict[str, object]]] = []
+    registry = GammaRegistry(
+        gamma_url=GAMMA_URL,
+        clob_url=CLOB_URL,
+        http=hosts.http(),
+        clock=clock,
+        store=store,
+        sync_interval_ms=900_000,
+        note=lambda code, detail: notes.append((code, dict(detail))),
+    )
+    return Office(hosts=hosts, store=store, registry=registry, notes=notes)
