@@ -226,3 +226,34 @@ async def test_markets_open_change_tick_and_resolve_on_the_socket(scripted):
     url = scripted.sandbox.urls["CLOB_HTTP_URL"] + "/book"
     gone = await scripted.client.get(url, params={"token_id": scripted.tokens[0]})
     assert gone.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("command", "body", "named"),
+    [
+        ("post", {"leader": "nobody", "token": "TOKEN", "side": "BUY", "size": "5", "price": "0.5"}, "leader"),
+        ("post", {"leader": "sweeper", "token": "12", "side": "BUY", "size": "5", "price": "0.5"}, "token"),
+        ("post", {"leader": "sweeper", "token": "TOKEN", "side": "HOLD", "size": "5", "price": "0.5"}, "side"),
+        ("post", {"leader": "sweeper", "token": "TOKEN", "side": "BUY", "size": "-5", "price": "0.5"}, "size"),
+        ("post", {"leader": "sweeper", "token": "TOKEN", "side": "BUY", "size": "5", "price": "1"}, "price"),
+        (
+            "post",
+            {"leader": "sweeper", "token": "TOKEN", "side": "BUY", "size": "5", "price": "0.5", "kind": "merge"},
+            "kind",
+        ),
+        ("book", {"token": "TOKEN", "bids": [["0.5"]]}, "bids"),
+        ("reorg", {"fate": "lost"}, "fate"),
+        ("lag", {"blocks": "many"}, "blocks"),
+        ("drop", {"kind": "all"}, "kind"),
+        ("error", {"status": 500}, "target"),
+    ],
+)
+async def test_a_wrong_command_names_what_is_wrong_and_changes_nothing(scripted, command, body, named):
+    filled = {key: scripted.tokens[0] if value == "TOKEN" else value for key, value in body.items()}
+    before = await scripted.rpc("eth_blockNumber")
+
+    answer = await scripted.client.post(f"{scripted.sandbox.urls['CONTROL_URL']}/{command}", json=filled)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(named)
+    assert await scripted.rpc("eth_blockNumber") == before

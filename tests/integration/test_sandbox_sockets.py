@@ -110,6 +110,20 @@ async def test_heads_link_and_logs_arrive_for_the_followed_wallets_only(live):
     assert log["removed"] is False
 
 
+async def test_an_ended_subscription_is_silent_and_an_unknown_one_an_error(live):
+    async with live.chain_socket() as socket:
+        ended = await subscribe_chain(socket, "newHeads")
+        kept = await subscribe_chain(socket, "newHeads")
+        for at, subscription in ((11, ended), (12, "0xabc")):
+            request = {"jsonrpc": "2.0", "id": at, "method": "eth_unsubscribe", "params": [subscription]}
+            await socket.send(json.dumps(request))
+        assert (await until(socket, lambda message: message.get("id") == 11))["result"] is True
+        assert "error" in await until(socket, lambda message: message.get("id") == 12)
+        heads = [await until(socket, lambda message: "params" in message) for _ in range(3)]
+
+    assert {head["params"]["subscription"] for head in heads} == {kept}
+
+
 async def test_a_keep_alive_connection_serves_many_requests(live):
     numbers = [int(await live.rpc("eth_blockNumber"), 16) for _ in range(20)]
 
