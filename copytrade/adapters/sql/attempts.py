@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, exists, func, select, text, update
 
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
 from copytrade.adapters.sql.rows import attempt_of, attempt_values, reasons_json, recorded_fill_of
 from copytrade.adapters.sql.statements import insert
-from copytrade.adapters.sql.tables import execution_attempt, execution_fill, leader_fill
-from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Settlement, reason
+from copytrade.adapters.sql.tables import AWAITS_DECISION, IS_OPEN, execution_attempt, execution_fill, leader_fill
+from copytrade.domain.attempts import AttemptStatus, Settlement, reason
 from copytrade.domain.booking import end
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, TextClause
 
     from copytrade.domain.attempts import ExecutionAttempt, Reason
     from copytrade.domain.fills import RecordedFill
@@ -41,16 +41,15 @@ def find(connection: Connection, attempt_id: UUID) -> ExecutionAttempt | None:
     return found[0] if found else None
 
 
-def select_where(connection: Connection, condition: ColumnElement[bool]) -> list[ExecutionAttempt]:
+def select_where(connection: Connection, condition: ColumnElement[bool] | TextClause) -> list[ExecutionAttempt]:
     """Return attempts, oldest first."""
     ordered = _ATTEMPT.where(condition).order_by(execution_attempt.c.created_at, execution_attempt.c.id)
     return [attempt_of(row) for row in connection.execute(ordered)]
 
 
 def open_attempts(connection: Connection) -> tuple[ExecutionAttempt, ...]:
-    """Return what is not over, oldest first; the literals let the partial index serve it."""
-    is_open = execution_attempt.c.status.in_(sorted(OPEN_STATUSES))
-    return tuple(select_where(connection, is_open))
+    """Return what is not over, oldest first."""
+    return tuple(select_where(connection, text(IS_OPEN)))
 
 
 def record(connection: Connection, attempt: ExecutionAttempt) -> bool:
@@ -131,7 +130,7 @@ def undecided(connection: Connection, *, limit: int) -> tuple[RecordedFill, ...]
     """Return fills that wait for their attempt, in the order they happened."""
     fill = leader_fill.c
     statement = (
-        FILL_WITH_ADDRESS.where(fill.awaits_decision, fill.orphaned_at.is_(None))
+        FILL_WITH_ADDRESS.where(text(AWAITS_DECISION), fill.orphaned_at.is_(None))
         .order_by(fill.fill_ts, fill.block_number.nulls_last(), fill.log_index, fill.detected_at, fill.id)
         .limit(limit)
     )

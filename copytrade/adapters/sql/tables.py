@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from copytrade.adapters.sql.columns import Id, Instant, JsonText, Micro
@@ -34,6 +35,10 @@ metadata: Final = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
+
+# A partial index serves only a query that says its condition in the same words.
+AWAITS_DECISION: Final = "awaits_decision"
+IS_OPEN: Final = "status IN ('PENDING', 'SUBMITTED', 'PARTIAL')"
 
 
 def _required(name: str, kind: Any, *constraints: Any) -> Column[Any]:
@@ -97,8 +102,8 @@ Index("ix_leader_fill_leader_id_fill_ts", leader_fill.c.leader_id, leader_fill.c
 Index(
     "ix_leader_fill_undecided",
     leader_fill.c.fill_ts,
-    postgresql_where=leader_fill.c.awaits_decision,
-    sqlite_where=leader_fill.c.awaits_decision,
+    postgresql_where=text(AWAITS_DECISION),
+    sqlite_where=text(AWAITS_DECISION),
 )
 Index(
     "ix_leader_fill_unconfirmed",
@@ -152,8 +157,12 @@ execution_attempt: Final = Table(
         "status IN ('SKIPPED', 'PENDING', 'SUBMITTED', 'PARTIAL', 'FILLED', 'CANCELED', 'FAILED')", name="status"
     ),
 )
-_IS_OPEN: Final = execution_attempt.c.status.in_(["PENDING", "SUBMITTED", "PARTIAL"])
-Index("ix_execution_attempt_open", execution_attempt.c.created_at, postgresql_where=_IS_OPEN, sqlite_where=_IS_OPEN)
+Index(
+    "ix_execution_attempt_open",
+    execution_attempt.c.created_at,
+    postgresql_where=text(IS_OPEN),
+    sqlite_where=text(IS_OPEN),
+)
 Index("ix_execution_attempt_created_at", execution_attempt.c.created_at)
 Index("ix_execution_attempt_order_hash", execution_attempt.c.order_hash)
 
