@@ -146,7 +146,7 @@ def _traded(draw: _Draft) -> list[Listing]:
                 half_spread_ticks=2,
                 levels=2,
                 level_shares=14,
-                requote_ms=4_500,
+                requote_ms=8_000,
                 step_ticks=0.8,
             ),
         ),

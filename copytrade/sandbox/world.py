@@ -23,6 +23,8 @@ from copytrade.sandbox.timeline import Timeline
 BLOCK_LEAD_MS = 750
 """A head arrives this long before its own timestamp on average (measured 2026-09)."""
 PAYMENTS_MAX = 3
+BLOCK_JITTER = 0.08
+"""Blocks are this much early or late at most, as a part of the block time."""
 
 
 class ReorgFate(StrEnum):
@@ -172,7 +174,8 @@ class World:
             self.flow.begin_present()
 
     def _mine_on_schedule(self) -> None:
-        self.timeline.after(self.config.block_ms, self._mine_on_schedule)
+        late_ms = int(self.config.block_ms * self._random.uniform(-BLOCK_JITTER, BLOCK_JITTER))
+        self.timeline.after(self.config.block_ms + late_ms, self._mine_on_schedule)
         self.mine()
 
     def _append(self, transactions: Sequence[Transaction]) -> Block:
