@@ -77,7 +77,8 @@ class Ingest:
         for recorded in ingested.new:
             self._notifier.tell(self._detected(recorded))
         for recorded in ingested.joined:
-            self._notifier.tell(FillJoined(recorded=recorded, by=seen.source))
+            if recorded.fill.source is not seen.source:
+                self._notifier.tell(FillJoined(recorded=recorded, by=seen.source))
 
     def _is_copied(self, recorded: RecordedFill) -> bool:
         leader = self._roll.leaders().get(recorded.fill.leader)

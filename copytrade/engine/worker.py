@@ -53,7 +53,9 @@ class Worker:
         """
         await self.roll.refresh()
         await self.portfolio.load(self.ledger)
-        await self.ledger.note("STARTED", {"leaders": len(self.roll.leaders())}, at_ms=self.clock.now_ms())
+        self.notes.take("STARTED", {"leaders": len(self.roll.leaders()), "sources": sorted(self.sources)})
+        if not self.roll.leaders():
+            self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.notes.run(), name="notes")
             loops.create_task(self.registry.run(), name="registry")

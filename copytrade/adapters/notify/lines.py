@@ -61,7 +61,11 @@ def _fill_words(happening: FillDetected | FillJoined) -> str:
 
 def _detected(seen: FillDetected) -> str:
     fill = seen.recorded.fill
-    late = "history, not copied" if seen.is_history else f"{fill.detected_at_ms - fill.fill_ts_ms} ms after the block"
+    late = (
+        "history, not copied"
+        if seen.is_history
+        else f"{fill.detected_at_ms - fill.fill_ts_ms} ms after the block's stamp"
+    )
     return (
         f"FILL    {wording.leader_name(seen.leader_label, fill.leader)} {_fill_words(seen)} as {fill.role}"
         f" | {wording.market_name(seen.market, fill.token_id)} | seen by {fill.source}, {late}"

@@ -112,7 +112,7 @@ class Tally(Notifier):
             return "-"
         ordered = sorted(self.detection_ms)
         p50, p95 = (ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 95))
-        return f"{p50} ms after the block's time (p50), {p95} ms (p95)"
+        return f"{p50} ms after the block's stamp (p50), {p95} ms (p95); a block can arrive before its stamp"
 
     def _position_lines(self) -> list[str]:
         lines = []
@@ -128,4 +128,3 @@ class Tally(Notifier):
 
 def _no_mark(_token_id: str) -> Price | None:
     return None
-

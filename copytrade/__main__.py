@@ -1,0 +1,89 @@
+"""The command line: verbs, exit codes, and one line for anything that went wrong.
+
+Exit 0 is fine, 1 means the check found something or the worker had to stop, 2 is wrong use or configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from copytrade import app
+from copytrade.cli import database, demonstration, following, reading, service
+from copytrade.cli.output import complain
+from copytrade.ports.leader_fills import SourceUnusableError
+from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError, UnknownLeaderError
+from copytrade.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXIT_FOUND = 1
+EXIT_USAGE = 2
+_CONFIGURATION_ERRORS = (ConfigurationError, SchemaOutdatedError, UnknownLeaderError, SourceUnusableError)
+
+
+def build() -> typer.Typer:
+    """Assemble the verbs."""
+    verbs = typer.Typer(
+        name="copytrade",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    verbs.callback()(_options)
+    verbs.command("run")(service.run)
+    verbs.command("demo")(demonstration.demo)
+    verbs.command("sandbox")(service.sandbox)
+    verbs.add_typer(following.verbs, name="leaders", help="Whom to follow: add, list, remove.")
+    verbs.command("status")(reading.status)
+    verbs.command("attempts")(reading.attempts)
+    verbs.command("pnl")(reading.pnl)
+    verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
+    return verbs
+
+
+def _options(
+    *, debug: Annotated[bool, typer.Option("--debug", help="Log more, with tracebacks of what failed.")] = False
+) -> None:
+    """Copy the trades of chosen Polymarket accounts, on paper."""
+    app.configure_logging(debug=debug)
+
+
+def main() -> None:
+    """Run one verb and end the process with its exit code; wrong use exits 2 by itself."""
+    app.configure_logging(debug=False)
+    try:
+        build()()
+    except BaseExceptionGroup as group:
+        sys.exit(_explain(next(_leaves(group))))
+    except Exception as error:
+        sys.exit(_explain(error))
+
+
+def _explain(error: BaseException) -> int:
+    """Say in one line what went wrong; handled errors by their text, others with their type too."""
+    if isinstance(error, _CONFIGURATION_ERRORS):
+        complain(str(error))
+        return EXIT_USAGE
+    if isinstance(error, LedgerUnavailableError):
+        complain(f"database: {error}")
+        return EXIT_USAGE
+    complain(f"stopped: {type(error).__name__}: {' '.join(str(error).split())}")
+    app.log_traceback(error)
+    return EXIT_FOUND
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,366 @@
+"""The composition root: settings in, a wired worker out. The only file that names adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import structlog
+
+from copytrade.adapters.notify.lines import LineNotifier
+from copytrade.adapters.notify.table import TableNotifier
+from copytrade.adapters.notify.tally import Tally
+from copytrade.adapters.system import SystemClock
+from copytrade.domain.ids import COPY_STRATEGY_ID, leader_id
+from copytrade.domain.leaders import Leader
+from copytrade.engine.account import Account
+from copytrade.engine.decide import Approved, Decide, Waits
+from copytrade.engine.execute import Execute
+from copytrade.engine.inbox import Inbox
+from copytrade.engine.ingest import Ingest
+from copytrade.engine.listeners import Listeners
+from copytrade.engine.notes import Notes
+from copytrade.engine.portfolio import Portfolio
+from copytrade.engine.roll import LedgerRoll
+from copytrade.engine.tracking import Tracking
+from copytrade.engine.worker import Worker
+from copytrade.settings import Settings, TriggerMode
+from copytrade.strategies.copy import CopyRules
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from copytrade.adapters.gamma.registry import GammaRegistry
+    from copytrade.adapters.sql.engine import Database
+    from copytrade.adapters.sql.reports import SqlReports
+    from copytrade.domain.market_events import MarketEvent
+    from copytrade.domain.units import Millis, Price, Ratio, Usdc
+    from copytrade.ports.books import BookStore
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.leader_fills import LeaderFillSource
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+
+POLYGON_CHAIN_ID: Final = 137
+ORDERS_WAITING_MAX: Final = 1_000
+"""Approved attempts waiting to be sent; beyond it decisions wait."""
+HOUR_MS: Final = 3_600_000
+VENUE_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+USER_AGENT: Final = "copytrade/0 (+python-httpx)"
+"""The venue's front refuses clients that do not name themselves."""
+
+
+def system_clock() -> Clock:
+    """Return the host's clock."""
+    return SystemClock()
+
+
+def utc(at_ms: Millis) -> str:
+    """Return an instant as ISO text."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def configure_logging(*, debug: bool) -> None:
+    """Send log events to standard error, one line each; tracebacks only when debugging."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=False) if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def log_traceback(error: BaseException) -> None:
+    """Log where an unexpected error came from, at debug level only."""
+    structlog.get_logger(__name__).debug("process.failed", exc_info=error)
+
+
+def line_notifier(write: Callable[[str], None]) -> LineNotifier:
+    """Return a listener that writes one line for each happening."""
+    return LineNotifier(write, SystemClock())
+
+
+def table_notifier(score: Tally, *, title: str) -> TableNotifier:
+    """Return a listener that draws a live table."""
+    return TableNotifier(score, title=title, now_ms=SystemClock().now_ms)
+
+
+def tally() -> Tally:
+    """Return a listener that keeps the score."""
+    return Tally()
+
+
+def best_bids(books: BookStore) -> Callable[[str], Price | None]:
+    """Return what marks a token: its best bid now, None where there is no book."""
+
+    def mark(token_id: str) -> Price | None:
+        view = books.view(token_id)
+        return view.book.best_bid if view else None
+
+    return mark
+
+
+def new_leader(
+    address: str,
+    *,
+    since_ms: Millis,
+    now_ms: Millis,
+    label: str = "",
+    copy_ratio: Ratio | None = None,
+    max_usdc_per_trade: Usdc | None = None,
+) -> Leader:
+    """Return an enabled leader with his own ratio and cap, or none."""
+    return Leader(
+        id=leader_id(address),
+        address=address,
+        label=label,
+        enabled=True,
+        copy_ratio=copy_ratio,
+        max_usdc_per_trade=max_usdc_per_trade,
+        live_allowed=False,
+        followed_since_ms=since_ms,
+        created_at_ms=now_ms,
+    )
+
+
+def upgrade_schema(settings: Settings) -> tuple[str | None, str]:
+    """Bring the schema up to date; return its revision before (None: there was none) and after."""
+    from copytrade.adapters.sql import schema
+
+    return schema.upgrade(settings.database_url.get_secret_value())
+
+
+def schema_state(settings: Settings) -> tuple[str | None, str]:
+    """Return the revision the database has and the one this program needs."""
+    from copytrade.adapters.sql import schema
+
+    return schema.current(settings.database_url.get_secret_value()), schema.head()
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open the ledger; a SQLite schema is upgraded, an old one on PostgreSQL is refused.
+
+    :raises LedgerUnavailableError: the database cannot be used.
+    :raises SchemaOutdatedError: the schema must be upgraded first.
+    """
+    from copytrade.adapters.sql.ledger import SqlLedger
+
+    async with _database(settings) as database:
+        yield SqlLedger(database)
+
+
+@asynccontextmanager
+async def open_reports(settings: Settings) -> AsyncIterator[SqlReports]:
+    """Open the read models, as `open_ledger` does the ledger."""
+    from copytrade.adapters.sql.reports import SqlReports
+
+    async with _database(settings) as database:
+        yield SqlReports(database)
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    from copytrade.adapters.sql import engine, schema
+
+    url = settings.database_url.get_secret_value()
+    if engine.is_sqlite(engine.parse_url(url)):
+        await asyncio.to_thread(schema.upgrade, url)
+    else:
+        await asyncio.to_thread(schema.require_current, url)
+    async with engine.open_database(url) as database:
+        yield database
+
+
+@asynccontextmanager
+async def build_worker(settings: Settings, ledger: Ledger) -> AsyncIterator[Worker]:
+    """Wire a worker. The leaders named in the settings are added; those known already stay as they are."""
+    clock = SystemClock()
+    now_ms = clock.now_ms()
+    for address in settings.leaders:
+        await _add_once(ledger, new_leader(address, since_ms=now_ms, now_ms=now_ms))
+    roll = LedgerRoll(ledger, clock)
+    listeners = Listeners()
+    notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
+    async with httpx.AsyncClient(timeout=VENUE_TIMEOUT, headers={"User-Agent": USER_AGENT}) as http:
+        registry = _registry(settings, ledger, clock, http=http, notes=notes)
+        books = _books(settings, clock, http=http, notes=notes, on_market_event=registry.apply_event)
+        yield _worker(
+            settings, ledger, clock, roll=roll, listeners=listeners, notes=notes, registry=registry, books=books
+        )
+
+
+def _worker(
+    settings: Settings,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    roll: LedgerRoll,
+    listeners: Listeners,
+    notes: Notes,
+    registry: MarketRegistry,
+    books: BookStore,
+) -> Worker:
+    executor = _paper(settings, books, clock)
+    portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
+    inbox = Inbox()
+    orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
+    return Worker(
+        ledger=ledger,
+        roll=roll,
+        registry=registry,
+        books=books,
+        tracking=Tracking(
+            ledger=ledger,
+            books=books,
+            portfolio=portfolio,
+            clock=clock,
+            lookback_ms=settings.track_leader_hours * HOUR_MS,
+        ),
+        portfolio=portfolio,
+        sources=_sources(settings, ledger, roll, clock),
+        ingest=Ingest(
+            ledger=ledger,
+            roll=roll,
+            registry=registry,
+            portfolio=portfolio,
+            inbox=inbox,
+            notifier=listeners,
+            clock=clock,
+        ),
+        decide=Decide(
+            strategy_id=COPY_STRATEGY_ID,
+            rules=_rules(settings),
+            waits=Waits(unmapped_ms=settings.unmapped_wait_ms, book_ms=settings.book_wait_ms),
+            ledger=ledger,
+            roll=roll,
+            registry=registry,
+            books=books,
+            portfolio=portfolio,
+            executor=executor,
+            inbox=inbox,
+            orders=orders,
+            notifier=listeners,
+            clock=clock,
+        ),
+        execute=Execute(
+            ledger=ledger, executor=executor, portfolio=portfolio, orders=orders, notifier=listeners, clock=clock
+        ),
+        account=Account(ledger=ledger, executor=executor, portfolio=portfolio, notifier=listeners),
+        executor=executor,
+        listeners=listeners,
+        notes=notes,
+        clock=clock,
+    )
+
+
+async def _add_once(ledger: Ledger, leader: Leader) -> None:
+    known = {known.address for known in await ledger.leaders()}
+    if leader.address not in known:
+        await ledger.add_leader(leader)
+
+
+def _registry(
+    settings: Settings, ledger: Ledger, clock: Clock, *, http: httpx.AsyncClient, notes: Notes
+) -> GammaRegistry:
+    from copytrade.adapters.gamma.registry import GammaRegistry
+
+    return GammaRegistry(
+        gamma_url=settings.gamma_http_url,
+        clob_url=settings.clob_http_url,
+        http=http,
+        sync_interval_ms=settings.registry_sync_interval_ms,
+        clock=clock,
+        store=ledger,
+        note=notes.take,
+    )
+
+
+def _books(
+    settings: Settings,
+    clock: Clock,
+    *,
+    http: httpx.AsyncClient,
+    notes: Notes,
+    on_market_event: Callable[[MarketEvent], None],
+) -> BookStore:
+    from copytrade.adapters.clob.bookstore import BookSource, ClobBookStore
+
+    return ClobBookStore(
+        source=BookSource(settings.bookstore_mode),
+        http_url=settings.clob_http_url,
+        ws_url=settings.clob_market_ws_url,
+        http=http,
+        clock=clock,
+        quote_fresh_ms=settings.quote_fresh_ms,
+        quote_stale_ms=settings.quote_stale_ms,
+        history_ms=settings.book_history_ms,
+        resync_interval_ms=settings.book_resync_interval_ms,
+        tokens_max=settings.track_max_tokens,
+        note=notes.take,
+        on_market_event=on_market_event,
+    )
+
+
+def _rules(settings: Settings) -> CopyRules:
+    return CopyRules(
+        copy_ratio=settings.copy_ratio,
+        max_usdc_per_trade=settings.max_usdc_per_trade,
+        maker_leader_ratio=settings.maker_leader_ratio,
+        sizing_mode=settings.sizing_mode,
+        slippage_bps_max=settings.slippage_bps_max,
+        order_ttl_ms=settings.order_ttl_ms,
+        fill_max_age_ms=settings.fill_max_age_ms,
+    )
+
+
+def _paper(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:
+    from copytrade.adapters.paper.executor import PaperExecutor
+
+    return PaperExecutor(
+        books=books,
+        clock=clock,
+        decision_latency=settings.decision_latency_ms,
+        submit_latency=settings.submit_latency_ms,
+        seed=settings.paper_seed,
+        quote_stale_ms=settings.quote_stale_ms,
+    )
+
+
+def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, clock: Clock) -> Mapping[str, LeaderFillSource]:
+    """Return the sources the trigger mode asks for, by name."""
+    from copytrade.adapters.data_api.source import DataApiSource
+    from copytrade.adapters.polygon.source import PolygonSource
+
+    sources: dict[str, LeaderFillSource] = {}
+    if settings.trigger_mode in {TriggerMode.POLYGON, TriggerMode.BOTH}:
+        sources["polygon"] = PolygonSource(
+            http_urls=settings.polygon_http_url,
+            ws_urls=settings.polygon_ws_url,
+            exchanges=(settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3),
+            exchanges_v1=(settings.poly_exchange_ctf_v1, settings.poly_exchange_negrisk_v1),
+            chain_id=POLYGON_CHAIN_ID,
+            poll_interval_ms=settings.polygon_poll_interval_ms,
+            clock=clock,
+            roll=roll,
+            cursors=ledger,
+        )
+    if settings.trigger_mode in {TriggerMode.DATA_API, TriggerMode.BOTH}:
+        sources["data_api"] = DataApiSource(
+            url=settings.data_api_http_url,
+            poll_interval_ms=settings.data_api_poll_interval_ms,
+            clock=clock,
+            roll=roll,
+        )
+    return sources

@@ -1,0 +1,111 @@
+"""`copytrade status`, `attempts` and `pnl`: what the database says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from copytrade import app
+from copytrade.cli.following import AsJson
+from copytrade.cli.output import print_json, print_line, print_pairs, print_table
+from copytrade.domain.attempts import AttemptStatus
+from copytrade.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ATTEMPTS_SHOWN: Final = 20
+ATTEMPTS_SHOWN_MAX: Final = 10_000
+_STATUSES: Final = ", ".join(AttemptStatus)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show counts, cursors and the last events."""
+    asyncio.run(_status(as_json=as_json))
+
+
+def attempts(
+    limit: Annotated[int, typer.Option(min=1, max=ATTEMPTS_SHOWN_MAX, help="How many, newest first.")] = ATTEMPTS_SHOWN,
+    leader: Annotated[str, typer.Option(help="Only on fills of this leader: address or label.")] = "",
+    only: Annotated[str, typer.Option("--status", help=f"Only with this status: {_STATUSES}.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what was decided and what became of it, newest first."""
+    if only and only.upper() not in set(AttemptStatus):
+        raise typer.BadParameter(f"{only} is none of {_STATUSES}", param_hint="--status")
+    asyncio.run(
+        _attempts(limit=limit, leader=leader.lower() if leader.startswith("0x") else leader, only=only, as_json=as_json)
+    )
+
+
+def pnl(as_json: AsJson = False) -> None:
+    """Show positions, and PnL by leader and by day."""
+    asyncio.run(_pnl(as_json=as_json))
+
+
+async def _status(*, as_json: bool) -> None:
+    async with app.open_reports(load()) as reports:
+        found = await reports.status(now_ms=app.system_clock().now_ms())
+    if as_json:
+        print_json(found)
+        return
+    for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "attempts_by_decision",
+                  "attempts_by_status", "reasons", "registry"):  # fmt: skip
+        print_pairs(title.replace("_", " "), found[title] or {"none": ""})
+    print_pairs("open positions", {"count": found["open_positions"]})
+    _print_rows("cursors", found["cursors"])
+    events = [{**row, "detail": json.dumps(row["detail"], default=str)[:100]} for row in found["events"]]
+    _print_rows("last events", [{name: row[name] for name in ("at", "code", "detail")} for row in events])
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    columns = list(rows[0]) if rows else []
+    print_table(title, columns, ([row[column] for column in columns] for row in rows))
+
+
+async def _attempts(*, limit: int, leader: str, only: str, as_json: bool) -> None:
+    async with app.open_reports(load()) as reports:
+        rows = await reports.attempts(limit=limit, leader=leader or None, status=only or None)
+    if as_json:
+        print_json({"attempts": rows})
+        return
+    columns = "decided|leader|side|market|leader price|status|filled / target|avg|fee|slip bps|detect ms|reasons"
+    print_table("attempts", columns.split("|"), (_attempt_cells(row) for row in rows), right="avg fee")
+
+
+def _attempt_cells(row: Mapping[str, Any]) -> list[object]:
+    codes = [one["code"] for one in row["decision_reason"]]
+    return [
+        str(row["decided_at"])[:19],
+        row["leader_label"] or f"{row['leader_address'][:6]}..{row['leader_address'][-4:]}",
+        row["side"],
+        f"{(row['title'] or 'unknown market')[:40]} [{row['outcome'] or '?'}]",
+        row["leader_price"],
+        row["status"],
+        "" if row["decision"] == "SKIP" else f"{row['filled_shares']} / {row['size_shares_target']}",
+        row["avg_fill_price"],
+        row["fee_usdc"],
+        row["slippage_bps"],
+        row["detect_ms"],
+        ", ".join(codes),
+    ]
+
+
+async def _pnl(*, as_json: bool) -> None:
+    async with app.open_reports(load()) as reports:
+        found = {
+            "positions": await reports.positions(),
+            "by_leader": await reports.pnl_by_leader(),
+            "by_day": await reports.pnl_by_day(),
+        }
+    if as_json:
+        print_json(found)
+        return
+    hidden = {"strategy_id", "account_id", "token_id", "leader_id", "updated_at", "id"}
+    for title, rows in found.items():
+        shown = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
+        _print_rows(title.replace("_", " "), shown)
+    print_line("PnL is realised, at average cost; net is less fees. Open positions are shown at cost.")

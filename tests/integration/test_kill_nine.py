@@ -1,0 +1,86 @@
+"""The worker may die at any moment: the next start misses nothing and repeats nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import WorkerProcess, World, a_world, wait_until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+DEATHS = ("STARTED", "FILL ", "DECIDE  TRADE", "FILLED", "ENDED", "SEEN", "DECIDE")
+"""The last thing each life says before it is killed."""
+
+
+def test_killed_at_every_stage_it_misses_no_fill_and_repeats_none(tmp_path: Path) -> None:
+    database = tmp_path / "worker.db"
+    with a_world("--seed", "11", "--block-ms", "500") as world:
+        environment = world.environment(f"sqlite:///{database}", POLYGON_POLL_INTERVAL_MS="300")
+        for last_words in DEATHS:
+            worker = WorkerProcess(environment, tmp_path)
+            worker.read_until(last_words)
+            worker.kill()
+        worker = WorkerProcess(environment, tmp_path)
+        worker.read_until("ENDED", count=8)
+        world.command("pause", paused=True)
+        wait_until(lambda: _is_settled(world, database))
+        assert worker.stop() == 0
+        fills = world.control("fills")
+
+    stored = _rows(database, "SELECT tx_hash, log_index, block_number FROM leader_fill")
+    first = min(row["block_number"] for row in stored)
+    truth = [
+        (fill["tx_hash"], fill["log_index"]) for fill in fills if fill["canonical"] and fill["block_number"] >= first
+    ]
+    assert len(truth) > len(DEATHS)
+    assert Counter((row["tx_hash"], row["log_index"]) for row in stored) == Counter(truth)
+    _assert_one_attempt_each(database)
+    _assert_executions_add_up(database)
+
+
+def _is_settled(world: World, database: Path) -> bool:
+    """Tell whether the worker has read every block so far, and every order has ended."""
+    [cursor] = _rows(database, "SELECT last_processed_block AS last FROM polygon_cursor WHERE leader_address = '*'")
+    busy = _rows(database, "SELECT 1 FROM execution_attempt WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIAL')")
+    newest = max(fill["block_number"] for fill in world.control("fills"))
+    return bool(cursor["last"] >= newest) and not busy and not _undecided(database)
+
+
+def _assert_one_attempt_each(database: Path) -> None:
+    assert _undecided(database) == []
+
+
+def _undecided(database: Path) -> list[dict[str, Any]]:
+    """Return the fills to be copied that have no attempt, or more than one."""
+    return _rows(
+        database,
+        "SELECT f.tx_hash, count(a.id) AS attempts FROM leader_fill f JOIN leader l ON l.id = f.leader_id"
+        " LEFT JOIN execution_attempt a ON a.leader_fill_id = f.id"
+        " WHERE strftime('%s', f.fill_ts) + 0 >= strftime('%s', l.followed_since) + 0"
+        " GROUP BY f.id HAVING count(a.id) <> 1",
+    )
+
+
+def _assert_executions_add_up(database: Path) -> None:
+    over = _rows(
+        database,
+        "SELECT attempt_id FROM attempt_summary WHERE filled_shares > size_shares_target"
+        " UNION ALL SELECT p.token_id FROM position p WHERE abs(p.shares - (SELECT total(CASE a.side WHEN 'BUY'"
+        " THEN f.filled_shares ELSE -f.filled_shares END) FROM execution_fill f JOIN execution_attempt a"
+        " ON a.id = f.attempt_id WHERE a.token_id = p.token_id)) > 0.0000005",
+    )
+    assert over == []
+
+
+def _rows(database: Path, statement: str, *values: Any) -> list[dict[str, Any]]:
+    connection = sqlite3.connect(database)
+    connection.row_factory = sqlite3.Row
+    try:
+        return [dict(row) for row in connection.execute(statement, values)]
+    finally:
+        connection.close()

@@ -1,0 +1,148 @@
+"""Real processes for tests: the sandbox and the worker, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.request import Request, urlopen
+
+from copytrade.settings import Settings
+
+START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 15.0
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A running sandbox."""
+
+    urls: dict[str, str]
+    leaders: list[dict[str, str]]
+
+    def control(self, path: str) -> Any:
+        """Return what the sandbox's own record says."""
+        with urlopen(f"{self.urls['CONTROL_URL']}/{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def command(self, path: str, **body: Any) -> Any:
+        """Tell the sandbox to do something to the worker or its world."""
+        request = Request(f"{self.urls['CONTROL_URL']}/{path}", json.dumps(body).encode(), method="POST")
+        with urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def environment(self, database_url: str, **more: str) -> dict[str, str]:
+        """Return the variables of a worker that follows this world's leaders with both sources."""
+        given = {
+            "DATABASE_URL": database_url,
+            "TRIGGER_MODE": "both",
+            "LEADERS": ",".join(leader["address"] for leader in self.leaders),
+            **{name: url for name, url in self.urls.items() if name != "CONTROL_URL"},
+            **more,
+        }
+        return clean_environment() | given
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Ask until it holds; fails after START_DEADLINE_S."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, "it never held"
+        time.sleep(POLL_S)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's variables without any of ours."""
+    ours = {name.upper() for name in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+@contextmanager
+def a_world(*options: str) -> Iterator[World]:
+    """Run `copytrade sandbox` on a free port; it ends with the block, and with this process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "copytrade", "sandbox", "--port", "0", "--tied", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=clean_environment(),
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        said = json.loads(process.stdout.readline())
+        yield World(urls=said["urls"], leaders=said["leaders"])
+    finally:
+        process.stdin.close()
+        process.wait(STOP_DEADLINE_S)
+        process.stdout.close()
+
+
+class WorkerProcess:
+    """`copytrade run`, its lines read as they come."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, *options: str) -> None:
+        self._errors: IO[str] = (folder / "worker.err").open("a")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "copytrade", "run", *options],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            cwd=folder,
+            text=True,
+        )
+        self.lines: list[str] = []
+
+    def read_until(self, word: str, *, count: int = 1) -> None:
+        """Read lines until `count` of them hold `word`."""
+        assert self._process.stdout
+        deadline = time.monotonic() + START_DEADLINE_S
+        while count and time.monotonic() < deadline:
+            line = self._process.stdout.readline()
+            if not line:
+                raise AssertionError(f"the worker ended before it said {word!r}: {self.lines[-3:]}")
+            self.lines.append(line)
+            count -= word in line
+        assert not count, f"the worker never said {word!r}"
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._close()
+
+    def stop(self) -> int:
+        """Ask it to end, as Ctrl-C does; return its exit code."""
+        self._process.send_signal(signal.SIGINT)
+        rest, _ = self._process.communicate(timeout=STOP_DEADLINE_S)
+        self.lines += rest.splitlines()
+        self._errors.close()
+        return self._process.returncode
+
+    def _close(self) -> None:
+        self._process.wait(STOP_DEADLINE_S)
+        assert self._process.stdout
+        self._process.stdout.close()
+        self._errors.close()
+
+
+def copytrade(*words: str, environment: dict[str, str] | None = None, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run one verb to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "copytrade", *words],
+        capture_output=True,
+        text=True,
+        env=environment or clean_environment(),
+        cwd=folder,
+        timeout=60,
+        check=False,
+    )
