@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -171,20 +173,32 @@ micro_up_to_a_billion = st.integers(-(10**15), 10**15)
 milliseconds = st.integers(-62_135_596_800_000, 253_402_300_799_999)
 
 
-@given(kept=st.lists(st.tuples(micro_up_to_a_billion, milliseconds), min_size=1, max_size=200))
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_money_and_time_come_back_exactly(migrated_url: str, kept: list[tuple[int, int]]) -> None:
-    def round_trip(connection: Connection) -> list[tuple[int, int]]:
-        amounts.create(connection)
-        rows = [{"n": n, "amount": amount, "at": at} for n, (amount, at) in enumerate(kept)]
-        connection.execute(insert(amounts), rows)
-        found = connection.execute(select(amounts.c.amount, amounts.c.at).order_by(amounts.c.n))
-        given_back = [(row.amount, row.at) for row in found]
-        amounts.drop(connection)
-        return given_back
+def _round_trip(connection: Connection, kept: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    amounts.create(connection)
+    connection.execute(insert(amounts), [{"n": n, "amount": amount, "at": at} for n, (amount, at) in enumerate(kept)])
+    found = connection.execute(select(amounts.c.amount, amounts.c.at).order_by(amounts.c.n))
+    given_back = [(row.amount, row.at) for row in found]
+    amounts.drop(connection)
+    return given_back
 
+
+def come_back(url: str, kept: list[tuple[int, int]]) -> list[tuple[int, int]]:
     async def main() -> list[tuple[int, int]]:
-        async with open_database(migrated_url) as database:
-            return await database.write_alone(round_trip)
+        async with open_database(url) as database:
+            return await database.write_alone(partial(_round_trip, kept=kept))
 
-    assert asyncio.run(main()) == kept
+    return asyncio.run(main())
+
+
+@given(kept=st.lists(st.tuples(micro_up_to_a_billion, milliseconds), min_size=1, max_size=50))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_money_and_time_come_back_exactly(migrated_url: str, kept: list[tuple[int, int]]) -> None:
+    assert come_back(migrated_url, kept) == kept
+
+
+@pytest.mark.parametrize("digits", [4, 8, 12, 15])
+def test_ten_thousand_amounts_of_a_size_come_back_exactly(migrated_url: str, digits: int) -> None:
+    draw = random.Random(digits)
+    kept = [(draw.randrange(10**digits), NOW_MS) for _ in range(10_000)]
+
+    assert come_back(migrated_url, kept) == kept

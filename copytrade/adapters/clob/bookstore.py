@@ -87,7 +87,14 @@ class ClobBookStore(BookStore):
             on_doubt=self._get_anew,
             forget=self.untrack,
         )
-        self._upkeep = Upkeep(shelf=self._shelf, rest=self._rest, clock=clock, fresh_ms=quote_fresh_ms, note=note)
+        self._upkeep = Upkeep(
+            shelf=self._shelf,
+            rest=self._rest,
+            clock=clock,
+            fresh_ms=quote_fresh_ms,
+            has_snapshots=source is not BookSource.WS,
+            note=note,
+        )
         self._gate = ConnectGate(clock=clock)
         self._sockets: list[MarketSocket] = []
         self._socket_added = asyncio.Event()

@@ -44,9 +44,11 @@ class Upkeep:
         rest: ClobBooks,
         clock: Clock,
         fresh_ms: Millis,
+        has_snapshots: bool,
         note: Callable[[str, Mapping[str, object]], None],
     ) -> None:
-        """Prepare; the loops are the caller's to run."""
+        """Prepare; the loops are the caller's to run. Without snapshots only a socket can give a book."""
+        self._has_snapshots = has_snapshots
         self._shelf = shelf
         self._rest = rest
         self._clock = clock
@@ -122,18 +124,16 @@ class Upkeep:
         self.ask_soon(tracked, delay_ms=delay_ms)
 
     async def resync(self, *, interval_ms: Millis) -> None:
-        """Compare every book with the venue's once per interval, a batch at a time; never ends."""
+        """Compare every book with the venue's once per interval; never ends."""
         while True:
+            await self._clock.sleep_ms(interval_ms)
             seeded = [tracked for tracked in self._shelf.tokens.values() if tracked.book.is_seeded]
-            batches = [seeded[start : start + BOOKS_PER_REQUEST] for start in range(0, len(seeded), BOOKS_PER_REQUEST)]
-            pause_ms = interval_ms // max(1, len(batches))
-            await self._clock.sleep_ms(pause_ms)
-            for batch in batches:
-                if await self.ask([tracked for tracked in batch if tracked.book.is_seeded], what="resync"):
+            for start in range(0, len(seeded), BOOKS_PER_REQUEST):
+                batch = [one for one in seeded[start : start + BOOKS_PER_REQUEST] if one.book.is_seeded]
+                if batch and await self.ask(batch, what="resync"):
                     self._shelf.counters.resyncs += 1
                     log.debug("books.resynced", tokens=len(batch))
-                if batch is not batches[-1]:
-                    await self._clock.sleep_ms(pause_ms)
+                await self._clock.sleep_ms(TICK_MS)
 
     async def poll(self, *, interval_ms: Millis) -> None:
         """Ask for every tracked book once per interval; never ends."""
@@ -163,7 +163,9 @@ class Upkeep:
         if not socket.is_open:
             return False
         now = self._clock.monotonic_ms()
-        if now - max(socket.proven_at, socket.opened_at) > UNPROVEN_MAX_MS:
+        if now - max(socket.proven_at, socket.opened_at) > UNPROVEN_MAX_MS and (
+            self._sample(socket) or not self._has_snapshots
+        ):
             socket.restart("neither data nor proof")
             return False
         return now - socket.proven_at >= self._fresh_ms // 2
