@@ -148,7 +148,7 @@ def run(opened: AbstractAsyncContextManager[Ledger], check: Any, fills: Facts, d
 
 @pytest.mark.parametrize("check", [check_two_sources, check_reorg])
 @given(fills=facts, data=st.data())
-@settings(max_examples=200)
+@settings(max_examples=400)
 def test_in_memory_each_fill_is_stored_once(check: Any, fills: Facts, data: st.DataObject) -> None:
     asyncio.run(_in_memory(check, fills, data.draw))
 

@@ -163,6 +163,21 @@ async def test_executions_of_one_token_booked_at_once_add_up(url: str) -> None:
         assert await ledger.open_attempts() == ()
 
 
+async def test_two_workers_by_mistake_still_store_each_fill_once(url: str) -> None:
+    """The lock that decides is the database's: a second process has another of the first kind."""
+    async with sql_ledger(url) as ledger, open_database(url) as other_database:
+        await ledger.add_leader(a_leader())
+        other = SqlLedger(other_database)
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(40):
+                log, row = a_log(7, tx_hash=f"0x{n:02x}"), a_row(tx_hash=f"0x{n:02x}")
+                for worker, sighting in ((ledger, log), (other, row)):
+                    seen = FillsSeen(source=sighting.fill.source, sightings=(sighting,))
+                    tasks.create_task(worker.ingest(seen, now_ms=NOW_MS))
+
+        assert len(await ledger.undecided(limit=1_000)) == 40
+
+
 async def test_an_order_is_submitted_once_by_many(url: str) -> None:
     async with sql_ledger(url) as ledger:
         attempt = an_attempt(await a_stored_fill(ledger))
