@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -59,6 +60,19 @@ class LogFilter(msgspec.Struct, frozen=True):
         return bloom.may_hold(header.bloom, self.exchanges, self.topics, *([makers] if makers else []))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Logs and the nodes that gave them."""
+
+    logs: list[RawLog]
+    served_by: frozenset[Endpoint]
+
+    @property
+    def hosts(self) -> str:
+        """Who answered, for people."""
+        return ", ".join(sorted(endpoint.host for endpoint in self.served_by))
+
+
 class Node:
     """The chain as the pool's nodes tell it."""
 
@@ -71,42 +85,51 @@ class Node:
         :raises RpcError: no usable answer.
         """
         name = hex(which) if isinstance(which, int) else which
-        answer = await self._pool.call("eth_getBlockByNumber", [name, False])
+        answer, endpoint = await self._pool.ask("eth_getBlockByNumber", [name, False])
         if answer is None:
             return None
         header = parse_header(answer)
         if header is None or (isinstance(which, int) and header.number != which):
-            raise BadAnswer(self._pool.serving().host, f"block {name}: not its header")
+            raise BadAnswer(endpoint.host, f"block {name}: not its header")
         return header
 
-    async def logs_of_block(self, header: Header, wanted: LogFilter, *, second: bool = False) -> list[RawLog]:
+    async def logs_of_block(self, header: Header, wanted: LogFilter, *, second_to: Answer | None = None) -> Answer:
         """Return the matching logs of exactly that block; a node that lacks it answers with an error.
+
+        With `second_to`, from another node than gave that answer, where there is one.
 
         :raises RpcError: no usable answer, or logs of another block.
         """
-        avoid = self._pool.serving() if second else None
-        logs = await self._logs(wanted, {"blockHash": header.block_hash}, avoid)
-        for log in logs:
+        answer = await self._logs(wanted, {"blockHash": header.block_hash}, second_to)
+        for log in answer.logs:
             if str(log.get("blockHash", "")).lower() != header.block_hash:
-                raise BadAnswer(self._pool.serving().host, f"block {header.number}: logs of another block")
-        return logs
+                raise BadAnswer(answer.hosts, f"block {header.number}: logs of another block")
+        return answer
 
-    async def logs_in_range(self, first: int, last: int, wanted: LogFilter, *, second: bool = False) -> list[RawLog]:
+    async def logs_in_range(
+        self, first: int, last: int, wanted: LogFilter, *, second_to: Answer | None = None
+    ) -> Answer:
         """Return the matching logs of blocks `first` to `last`; an empty answer proves nothing.
 
         :raises RpcError: no usable answer; RpcRefused may be about the width.
         """
-        avoid = self._pool.serving() if second else None
-        return await self._logs(wanted, {"fromBlock": hex(first), "toBlock": hex(last)}, avoid)
+        return await self._logs(wanted, {"fromBlock": hex(first), "toBlock": hex(last)}, second_to)
 
-    async def _logs(self, wanted: LogFilter, where: dict[str, str], avoid: Endpoint | None) -> list[RawLog]:
-        answers = [
-            await self._pool.call("eth_getLogs", [{**where, **criteria}], avoid=avoid) for criteria in wanted.criteria()
-        ]
-        host = self._pool.serving().host
-        if not all(isinstance(answer, list) and all(isinstance(log, dict) for log in answer) for answer in answers):
-            raise BadAnswer(host, "eth_getLogs: not a list of logs")
-        return [log for answer in answers for log in answer]
+    def are_independent(self, one: Answer, other: Answer) -> bool:
+        """Tell whether two answers are two opinions; with a single node, two reads of it must do."""
+        return self._pool.are_independent(one.served_by, other.served_by)
+
+    async def _logs(self, wanted: LogFilter, where: dict[str, str], second_to: Answer | None) -> Answer:
+        avoid = second_to.served_by if second_to else frozenset[Endpoint]()
+        logs: list[RawLog] = []
+        served_by: set[Endpoint] = set()
+        for criteria in wanted.criteria():
+            part, endpoint = await self._pool.ask("eth_getLogs", [{**where, **criteria}], avoid=avoid)
+            if not isinstance(part, list) or not all(isinstance(log, dict) for log in part):
+                raise BadAnswer(endpoint.host, "eth_getLogs: not a list of logs")
+            logs += part
+            served_by.add(endpoint)
+        return Answer(logs=logs, served_by=frozenset(served_by))
 
 
 async def chain_id_of(endpoint: Endpoint) -> int:

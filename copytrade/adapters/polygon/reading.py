@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from copytrade.adapters.polygon import decode
-from copytrade.adapters.polygon.node import Header, LogFilter, Node, RawLog
+from copytrade.adapters.polygon.node import Answer, Header, LogFilter, Node, RawLog
 from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon.ranges import KNOWN_CAPS, AdaptiveRange, narrower
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout
@@ -28,13 +28,14 @@ class BlockRead:
 
     header: Header
     wanted: LogFilter
+    answer: Answer
     sightings: tuple[Sighting, ...]
     refs: frozenset[LogRef]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeRead:
-    """What the blocks up to `last` held; `agreed` if two reads, of two nodes where there are two, were equal."""
+    """What the blocks up to `last` held; `agreed` if two reads, by two nodes where there are two, were equal."""
 
     last: int
     sightings: tuple[Sighting, ...]
@@ -77,24 +78,28 @@ class LogReader:
 
         :raises RpcError: no usable answer; BadAnswer if it lacks expected logs.
         """
-        logs = await self._node.logs_of_block(header, wanted)
-        if expected - refs_of(logs) or (not logs and wanted.may_match(header)):
-            logs = _merged(logs, await self._node.logs_of_block(header, wanted, second=True))
-        refs = refs_of(logs)
-        if expected - refs:
+        answer = await self._node.logs_of_block(header, wanted)
+        if expected - refs_of(answer.logs) or (not answer.logs and wanted.may_match(header)):
+            more = await self._node.logs_of_block(header, wanted, second_to=answer)
+            answer = Answer(logs=_merged(answer.logs, more.logs), served_by=answer.served_by)
+        if expected - refs_of(answer.logs):
             raise BadAnswer("(all nodes)", f"block {header.number}: lacks logs that were pushed to us")
-        sightings = await self._sight(logs, wanted, stamps={header.block_hash: header.ts_ms})
-        return BlockRead(header=header, wanted=wanted, sightings=sightings, refs=refs)
+        return await self._block_of(header, wanted, answer)
 
-    async def again(self, block: BlockRead) -> BlockRead:
-        """Read a block a second time, elsewhere if possible.
+    async def again(self, block: BlockRead) -> BlockRead | None:
+        """Read a block a second time; None if only the node of the first read could answer though there are more.
 
         :raises RpcError: no usable answer.
         """
-        logs = await self._node.logs_of_block(block.header, block.wanted, second=True)
-        stamps = {block.header.block_hash: block.header.ts_ms}
-        sightings = await self._sight(logs, block.wanted, stamps=stamps)
-        return BlockRead(header=block.header, wanted=block.wanted, sightings=sightings, refs=refs_of(logs))
+        answer = await self._node.logs_of_block(block.header, block.wanted, second_to=block.answer)
+        if not self._node.are_independent(block.answer, answer):
+            return None
+        return await self._block_of(block.header, block.wanted, answer)
+
+    async def _block_of(self, header: Header, wanted: LogFilter, answer: Answer) -> BlockRead:
+        sightings = await self._sight(answer.logs, wanted, stamps={header.block_hash: header.ts_ms})
+        refs = refs_of(answer.logs)
+        return BlockRead(header=header, wanted=wanted, answer=answer, sightings=sightings, refs=refs)
 
     async def range(self, first: int, limit: int, wanted: LogFilter) -> RangeRead:
         """Return what final blocks hold from `first` on, up to `limit` or as far as one answer reaches.
@@ -103,18 +108,19 @@ class LogReader:
 
         :raises RpcError: no usable answer, even for one block.
         """
-        last, logs, again = await self._range_twice(first, limit, wanted)
-        sightings = await self._sight(_merged(logs, again), wanted, stamps={}, span=(first, last))
+        last, one, other = await self._range_twice(first, limit, wanted)
+        sightings = await self._sight(_merged(one.logs, other.logs), wanted, stamps={}, span=(first, last))
         self._width.grow()
-        return RangeRead(last=last, sightings=sightings, agreed=refs_of(logs) == refs_of(again))
+        agreed = refs_of(one.logs) == refs_of(other.logs) and self._node.are_independent(one, other)
+        return RangeRead(last=last, sightings=sightings, agreed=agreed)
 
-    async def _range_twice(self, first: int, limit: int, wanted: LogFilter) -> tuple[int, list[RawLog], list[RawLog]]:
+    async def _range_twice(self, first: int, limit: int, wanted: LogFilter) -> tuple[int, Answer, Answer]:
         """Read one range two times, as wide as both nodes allow."""
         while True:
             last = min(limit, first + self._width.blocks - 1)
             try:
-                logs = await self._node.logs_in_range(first, last, wanted)
-                again = await self._node.logs_in_range(first, last, wanted, second=True)
+                one = await self._node.logs_in_range(first, last, wanted)
+                other = await self._node.logs_in_range(first, last, wanted, second_to=one)
             except (RpcRefused, RpcTimeout) as error:
                 words = error.message if isinstance(error, RpcRefused) else "request timed out"
                 blocks = narrower(words, first=first, last=last)
@@ -122,10 +128,10 @@ class LogReader:
                     raise
                 self._width.shrink(blocks)
                 continue
-            if last > first and not KNOWN_CAPS.isdisjoint((len(logs), len(again))):
+            if last > first and not KNOWN_CAPS.isdisjoint((len(one.logs), len(other.logs))):
                 self._width.shrink((last - first + 1) // 2)
                 continue
-            return last, logs, again
+            return last, one, other
 
     async def _sight(
         self, logs: list[RawLog], wanted: LogFilter, *, stamps: dict[str, Millis], span: tuple[int, int] | None = None

@@ -166,14 +166,25 @@ class Pool:
         """Close the connections."""
         await self._client.aclose()
 
+    def are_independent(self, one: frozenset[Endpoint], other: frozenset[Endpoint]) -> bool:
+        """Tell whether two answers are two opinions; with a single node, two reads of it must do."""
+        return len(self.endpoints) == 1 or one.isdisjoint(other)
+
     def guard(self, admit: Callable[[Endpoint], Awaitable[None]]) -> None:
         """Have `admit` approve each node (or raise) before its first call is served."""
         self._admit = admit
 
-    async def call(self, method: str, params: list[Any], *, avoid: Endpoint | None = None) -> Any:
-        """Return the result of a read, trying every node and, a few times, again.
+    async def call(self, method: str, params: list[Any]) -> Any:
+        """Return the result of a read, as `ask` does."""
+        result, _ = await self.ask(method, params)
+        return result
 
-        `avoid` goes last: a second opinion comes from another node where there is one.
+    async def ask(
+        self, method: str, params: list[Any], *, avoid: frozenset[Endpoint] = frozenset()
+    ) -> tuple[Any, Endpoint]:
+        """Return the result of a read and who gave it, trying every node and, a few times, again.
+
+        Nodes in `avoid` go last: a second opinion comes from another node where there is one.
 
         :raises RpcRefused: a node answered with an error; other nodes were not asked.
         :raises RpcError: no node could answer.
@@ -187,17 +198,13 @@ class Pool:
         )
         return await retrying(self._round, method, params, avoid)
 
-    def serving(self) -> Endpoint:
-        """Return the node that would be asked first now."""
-        return self._in_order(None)[0]
-
-    async def _round(self, method: str, params: list[Any], avoid: Endpoint | None) -> Any:
+    async def _round(self, method: str, params: list[Any], avoid: frozenset[Endpoint]) -> tuple[Any, Endpoint]:
         """Ask each node once, the best first."""
         failure: RpcError = RpcUnavailable("(none)", "no node is configured")
         for endpoint in self._in_order(avoid):
             try:
                 await self._admit_once(endpoint)
-                return await endpoint.call(method, params)
+                return await endpoint.call(method, params), endpoint
             except (RpcUnavailable, RpcUnusable) as error:
                 failure = error
                 self._rest(endpoint, error)
@@ -210,9 +217,9 @@ class Pool:
             await self._admit(endpoint)
             self._admitted.add(endpoint)
 
-    def _in_order(self, avoid: Endpoint | None) -> list[Endpoint]:
+    def _in_order(self, avoid: frozenset[Endpoint]) -> list[Endpoint]:
         now_ms = self._clock.monotonic_ms()
-        return sorted(self.endpoints, key=lambda one: (one is avoid, self._resting_until.get(one, 0) > now_ms))
+        return sorted(self.endpoints, key=lambda one: (one in avoid, self._resting_until.get(one, 0) > now_ms))
 
     def _rest(self, endpoint: Endpoint, error: RpcError) -> None:
         _log.info("polygon.node_failed", host=endpoint.host, error=type(error).__name__, text=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ from copytrade.adapters.polygon.reading import BlockRead, LogReader, ref_of_sigh
 from copytrade.adapters.polygon.recent import BLOCKS_KEPT, Pushed, RecentBlocks
 from copytrade.adapters.polygon.rpc import BadAnswer
 from copytrade.domain.fills import Source
+from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import (
     ChainConfirmed,
@@ -29,6 +31,7 @@ RANGE_BEHIND: Final = 64
 PROOFS_PER_ROUND: Final = 8
 LACKING_ROUNDS_MAX: Final = 5
 """A pushed log that its block keeps lacking is given up after so many rounds."""
+RANGE_PROOF_EVERY_MS: Final = 30_000
 SECOND_READS_MAX: Final = 10
 """A block whose second read keeps lacking logs of the first is left unproved after so many."""
 
@@ -61,6 +64,8 @@ class Tip:
         self._proved: int | None = None
         self.confirmed = -1
         self._doubtful_rounds = 0
+        self._second_reads = 0
+        self._range_proof_ms: Millis | None = None
 
     async def start(self, stored: Cursor | None) -> None:
         """Take position: at the last final block, or where the cursor stands, less what may have been replaced.
@@ -226,15 +231,20 @@ class Tip:
             if not await self._agrees(block):
                 return
             self._proved += 1
-            self._doubtful_rounds = 0
+            self._second_reads = 0
 
     async def _prove_range(self, first: int, top: int) -> None:
-        """Prove final blocks that were read and are held no more."""
+        """Prove final blocks that were read and are held no more; not too often, it may be long in vain."""
+        now_ms = self._clock.monotonic_ms()
+        if self._range_proof_ms is not None and now_ms - self._range_proof_ms < RANGE_PROOF_EVERY_MS:
+            return
+        self._range_proof_ms = now_ms
         read = await self._reader.range(first, top, self._reader.wanted(self._history.watched_from(self.at)))
         if read.sightings:
             await self._emit(FillsSeen(source=Source.POLYGON, sightings=read.sightings))
         if read.agreed:
             self._proved = read.last
+            self._range_proof_ms = None
 
     async def _agrees(self, block: BlockRead) -> bool:
         """Tell whether a second read, or the bloom for an empty one, confirms the first; adopt what it adds."""
@@ -242,17 +252,24 @@ class Tip:
         if not block.refs and not possible:
             return True
         again = await self._reader.again(block)
-        added = again.refs - block.refs
-        if added:
-            await self._note("LATE_LOGS", block=block.header.number, logs=len(added))
-            self._recent.replace(again)
-            await self._emit(FillsSeen(source=Source.POLYGON, sightings=again.sightings))
+        if again is None:
+            return False
+        if again.refs - block.refs:
+            await self._adopt(block, again)
         if again.refs >= block.refs and possible:
             return True
-        self._doubtful_rounds += 1
-        if self._doubtful_rounds == SECOND_READS_MAX:
+        self._second_reads += 1
+        if self._second_reads == SECOND_READS_MAX:
             await self._note("DISAGREEMENT", block=block.header.number, reason="reads or bloom contradict the logs")
         return False
+
+    async def _adopt(self, block: BlockRead, again: BlockRead) -> None:
+        """Report what only the second read has, and hold it with the first."""
+        known = {sighting.source_key for sighting in block.sightings}
+        late = tuple(sighting for sighting in again.sightings if sighting.source_key not in known)
+        self._recent.replace(replace(block, sightings=block.sightings + late, refs=block.refs | again.refs))
+        await self._note("LATE_LOGS", block=block.header.number, logs=len(again.refs - block.refs))
+        await self._emit(FillsSeen(source=Source.POLYGON, sightings=late))
 
     def _cursor(self) -> Cursor:
         self._reported = max(self._reported, self.at)

@@ -121,23 +121,26 @@ class LogSocket:
             socket = await self._connector(url)
         except (OSError, WebSocketException, TimeoutError) as error:
             return f"not opened: {type(error).__name__}"
-        reason = "ended"
         try:
             await self._converse(url, socket)
-        except* TimeoutError:
-            reason = "no new heads"
-        except* (OSError, WebSocketException, SubscriptionRefused) as failed:
-            reason = ", ".join(f"{type(error).__name__}: {error}" for error in failed.exceptions)[:200]
+        except TimeoutError:
+            return "no new heads"
+        except (OSError, WebSocketException, SubscriptionRefused) as error:
+            return f"{type(error).__name__}: {error}"[:200]
         finally:
             await _close(socket)
-        return reason
+        return "ended"
 
     async def _converse(self, url: str, socket: Socket) -> None:
         """Subscribe, read, and subscribe anew when the leaders change."""
         session = _Session(socket)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_subscribed(session), name="polygon.socket.subscribe")
-            tasks.create_task(self._read(url, session), name="polygon.socket.read")
+        # No task group: it would turn a cancellation that meets a broken socket into the socket's error.
+        subscribing = asyncio.create_task(self._keep_subscribed(session), name="polygon.socket.subscribe")
+        try:
+            await self._read(url, session)
+        finally:
+            subscribing.cancel()
+            await asyncio.gather(subscribing, return_exceptions=True)
 
     async def _keep_subscribed(self, session: _Session) -> None:
         await session.subscribe_heads()

@@ -140,9 +140,10 @@ def test_a_second_opinion_comes_from_another_node():
     async def main() -> list[Any]:
         urls = ("https://a.test", "https://b.test")
         pool = rpc.Pool(urls, clock=VirtualClock(), rng=random.Random(1), transport=httpx.MockTransport(respond))
-        answers = [await pool.call("x", []), await pool.call("x", [], avoid=pool.serving())]
+        first, served_by = await pool.ask("x", [])
+        second, _ = await pool.ask("x", [], avoid=frozenset({served_by}))
         await pool.close()
-        return answers
+        return [first, second]
 
     assert run_virtual(main, epoch_ms=0) == ["a.test", "b.test"]
 
