@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SANDBOX_START_S: Final = 30
 REDRAW_S: Final = 0.25
-LINES_AROUND_TABLE: Final = 8
 
 
 def demo(
@@ -87,7 +86,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
 
         async def redraw() -> None:
             while True:
-                live.update(table.draw(screen.height - LINES_AROUND_TABLE), refresh=True)
+                live.update(table.draw(screen.height), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
         async def both() -> None:
@@ -96,7 +95,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
                 tasks.create_task(worker.run(), name="worker")
 
         await until_stopped(both(), seconds=seconds)
-        live.update(table.draw(screen.height - LINES_AROUND_TABLE), refresh=True)
+        live.update(table.draw(screen.height), refresh=True)
 
 
 @asynccontextmanager

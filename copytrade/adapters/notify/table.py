@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
@@ -13,35 +14,27 @@ from rich.text import Text
 
 from copytrade.adapters.notify import wording
 from copytrade.domain.attempts import Decision
+from copytrade.domain.fills import Side, Source
 from copytrade.domain.happenings import Decided, FillDetected, FillJoined, Happening, Noted, OrderEnded, OrderFilled
+from copytrade.domain.units import MICRO
 from copytrade.ports.notifier import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from rich.console import RenderableType
+    from rich.console import JustifyMethod, RenderableType
 
     from copytrade.adapters.notify.tally import Tally
     from copytrade.domain.units import Millis, Shares, Usdc
 
 ROWS_KEPT_MAX: Final = 200
-_COLUMNS: Final = (
-    "time",
-    "leader",
-    "fill",
-    "role",
-    "seen",
-    "market",
-    "decision",
-    "book",
-    "our fill",
-    "fee",
-    "slip",
-    "pos",
-    "PnL",
-)
-_RIGHT: Final = frozenset({"fee", "slip", "pos", "PnL", "seen"})
+LINES_PER_ROW: Final = 2
+LINES_AROUND: Final = 7
+"""What the frame, the header and the score take of the screen."""
+_COLUMNS: Final = {"seen": 17, "leader": 16, "his fill": 24, "decision": 32, "our fill": 26, "position": 14}
+"""Columns with the width each needs; what a wider screen has to spare goes to the market's title."""
+_SHORT: Final = {Source.POLYGON: "chain", Source.DATA_API: "api", Source.RTDS: "rtds"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +42,7 @@ class _Row:
     """What is known of one leader fill; executions add up as they come."""
 
     detected: FillDetected
-    sources: list[str]
+    sources: list[Source]
     decided: Decided | None = None
     filled_shares: Shares = 0
     filled_usdc: Usdc = 0
@@ -100,17 +93,21 @@ class TableNotifier(Notifier):
         row.filled_shares += fill.shares
         row.filled_usdc += wording.value(fill.shares, fill.price)
         row.fee_usdc += fill.fee_usdc
-        average = row.filled_usdc * 1_000_000 // row.filled_shares
-        row.slip = wording.slippage_words(row.detected.recorded.fill, average)
+        average = row.filled_usdc * MICRO // row.filled_shares
+        _, bps = wording.slippage(row.detected.recorded.fill, average)
+        row.slip = f"{bps:+d} bps"
         row.position = filled.position.shares
         row.net = filled.position.realized_pnl_usdc - filled.position.fees_usdc
 
-    def draw(self, rows_max: int) -> RenderableType:
-        """Return the screen: the newest fills at the bottom of the table, the score below."""
-        table = Table(expand=True, pad_edge=False, header_style="bold", row_styles=["", "dim"])
-        for column in _COLUMNS:
-            table.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=True)
-        for row in list(self._rows.values())[-max(1, rows_max) :]:
+    def draw(self, height: int) -> RenderableType:
+        """Return a screen of `height` lines: the newest fills at the bottom of the table, the score below."""
+        table = Table(expand=True, box=SIMPLE_HEAD, pad_edge=False, header_style="bold", row_styles=["", "on grey7"])
+        for column, width in _COLUMNS.items():
+            spare = 1 if column == "his fill" else None
+            justify: JustifyMethod = "right" if column == "position" else "left"
+            table.add_column(column, justify=justify, no_wrap=True, min_width=width, ratio=spare)
+        room = max(1, (height - LINES_AROUND) // LINES_PER_ROW)
+        for row in list(self._rows.values())[-room:]:
             table.add_row(*_cells(row))
         return Group(Panel(table, title=self._title, title_align="left"), self._score())
 
@@ -133,41 +130,52 @@ class TableNotifier(Notifier):
         return Text(" | ".join(parts))
 
 
-def _cells(row: _Row) -> list[str | Text]:
+def _cells(row: _Row) -> list[Text]:
+    """Return two lines for each column."""
     fill = row.detected.recorded.fill
-    side = Text(str(fill.side), style="green" if fill.side == "BUY" else "red")
+    sources = "+".join(_SHORT[source] for source in row.sources)
+    his = Text(str(fill.side), style="green" if fill.side is Side.BUY else "red")
+    his.append(f" {wording.shares(fill.size)} @ {wording.price(fill.price)}", style="default")
+    name = wording.leader_name(row.detected.leader_label, fill.leader)
     return [
-        wording.clock_time(fill.detected_at_ms),
-        wording.leader_name(row.detected.leader_label, fill.leader),
-        side.append(f" {wording.shares(fill.size)}@{wording.price(fill.price)}", style="default"),
-        str(fill.role),
-        f"{'+'.join(row.sources)} {fill.detected_at_ms - fill.fill_ts_ms} ms",
-        wording.market_name(row.detected.market, fill.token_id),
+        _two(wording.clock_time(fill.detected_at_ms)[:-4], f"{sources} {fill.detected_at_ms - fill.fill_ts_ms:+d} ms"),
+        _two(name, str(fill.role)),
+        _two(his, wording.market_name(row.detected.market, fill.token_id)),
         _decision(row),
-        wording.touch(row.decided.book) if row.decided else "",
         _ours(row),
-        wording.usdc(row.fee_usdc) if row.filled_shares else "",
-        row.slip,
-        "" if row.position is None else wording.shares(row.position),
-        "" if row.net is None else wording.usdc(row.net),
+        _position(row),
     ]
+
+
+def _two(first: str | Text, second: str) -> Text:
+    """Put a dim second line below the first."""
+    lines = first if isinstance(first, Text) else Text(first)
+    return lines.append(f"\n{second}", style="dim")
 
 
 def _decision(row: _Row) -> Text:
     if row.detected.is_history:
-        return Text("history", style="dim")
+        return _two(Text("history", style="dim"), "")
     if row.decided is None:
-        return Text("...")
+        return _two("...", "")
     attempt = row.decided.attempt
+    book = f"book {wording.touch(row.decided.book)}" if row.decided.book else ""
     if attempt.decision is Decision.SKIP:
-        return Text(f"SKIP {wording.reason_codes(attempt.reasons)}", style="yellow")
-    return Text(
-        f"TRADE {wording.shares(attempt.size_shares_target)}<={wording.price(attempt.limit_price)}", style="cyan"
-    )
+        return _two(Text(f"SKIP {wording.reason_codes(attempt.reasons)}", style="yellow"), book)
+    wanted = f"TRADE {wording.shares(attempt.size_shares_target)} limit {wording.price(attempt.limit_price)}"
+    return _two(Text(wanted, style="cyan"), book)
 
 
-def _ours(row: _Row) -> str:
+def _ours(row: _Row) -> Text:
     if not row.filled_shares:
-        return row.ending
-    average = row.filled_usdc * 1_000_000 // row.filled_shares
-    return f"{wording.shares(row.filled_shares)}@{wording.price(average)} {row.ending}".strip()
+        is_trade = row.decided is not None and row.decided.attempt.decision is Decision.TRADE
+        return _two(row.ending or ("working" if is_trade else ""), "")
+    average = row.filled_usdc * MICRO // row.filled_shares
+    filled = f"{wording.shares(row.filled_shares)} @ {wording.price(average)} {row.ending}"
+    return _two(filled, f"fee {wording.usdc(row.fee_usdc)} slip {row.slip}")
+
+
+def _position(row: _Row) -> Text:
+    if row.position is None or row.net is None:
+        return Text("\n")
+    return _two(wording.shares(row.position), f"PnL {wording.usdc(row.net)}")
