@@ -178,18 +178,23 @@ class History:
         read = await self._reader.range(first, limit, wanted)
         for job in group:
             address = job.leader.address
-            job.first = max(job.first or 0, read.last + 1)
+            unread, job.first = job.first or 0, max(job.first or 0, read.last + 1)
             if self._jobs.get(address) is not job:
                 continue
-            done = min(read.last, job.last)
-            cursor = Cursor(
-                scope=CursorScope(leader_address=address),
-                last_processed_block=done,
-                proved_block=done if read.agreed else None,
-            )
+            cursor = self._cursor_of(job, read) if read.last >= unread else None
             own = tuple(sighting for sighting in read.sightings if sighting.fill.leader == address)
-            await self._emit(FillsSeen(source=Source.POLYGON, sightings=own, cursor=cursor))
+            if own or cursor is not None:
+                await self._emit(FillsSeen(source=Source.POLYGON, sightings=own, cursor=cursor))
         return read
+
+    @staticmethod
+    def _cursor_of(job: _Job, read: RangeRead) -> Cursor:
+        done = min(read.last, job.last)
+        return Cursor(
+            scope=CursorScope(leader_address=job.leader.address),
+            last_processed_block=done,
+            proved_block=done if read.agreed else None,
+        )
 
     async def _final_block(self) -> int:
         header = await self._node.header("finalized")

@@ -13,13 +13,14 @@ from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import Answer, Header, LogFilter, Node, RawLog
 from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon.ranges import KNOWN_CAPS, AdaptiveRange, narrower
-from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout, RpcUnavailable
 from copytrade.domain.fills import Sighting
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import LogRef
 
 STAMPS_KEPT: Final = 4_096
+LONE_READS_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class LogReader:
         self._clock: Final = clock
         self._stamps: Final[OrderedDict[str, Millis]] = OrderedDict()
         self._width: Final = AdaptiveRange()
+        self._lone_reads = 0
 
     def wanted(self, makers: Iterable[str], *, history: bool = False) -> LogFilter:
         """Return the filter for the orders of `makers`; `history` adds the exchanges of before."""
@@ -106,13 +108,23 @@ class LogReader:
 
         Reads twice and takes what either answer has.
 
-        :raises RpcError: no usable answer, even for one block.
+        :raises RpcError: no usable answer, even for one block, or no second opinion yet.
         """
         last, one, other = await self._range_twice(first, limit, wanted)
+        self._require_two_opinions(one, other)
         sightings = await self._sight(_merged(one.logs, other.logs), wanted, stamps={}, span=(first, last))
         self._width.grow()
         agreed = refs_of(one.logs) == refs_of(other.logs) and self._node.are_independent(one, other)
         return RangeRead(last=last, sightings=sightings, agreed=agreed)
+
+    def _require_two_opinions(self, one: Answer, other: Answer) -> None:
+        """Insist a few times on another node's answer; then one node's must do, and counts as no agreement."""
+        if self._node.are_independent(one, other):
+            self._lone_reads = 0
+            return
+        self._lone_reads += 1
+        if self._lone_reads <= LONE_READS_MAX:
+            raise RpcUnavailable(one.hosts, "no other node confirms a range")
 
     async def _range_twice(self, first: int, limit: int, wanted: LogFilter) -> tuple[int, Answer, Answer]:
         """Read one range two times, as wide as both nodes allow."""

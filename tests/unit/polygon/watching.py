@@ -132,7 +132,8 @@ async def watching(chain: FakeChain, roll: LeaderRoll, kept: Kept, **changes: An
         yield task
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(outcome, asyncio.CancelledError), repr(outcome)
         await asyncio.sleep(0)
         assert asyncio.all_tasks() <= before
 
