@@ -15,8 +15,7 @@ from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import LedgerUnavailableError
-from tests.contract.test_ledger import a_stored_fill, a_submitted, an_attempt, an_execution
-from tests.contract.test_ledger_ingest import a_log, a_row
+from tests.ledger_facts import a_log, a_row, a_stored_fill, a_submitted, an_attempt, an_execution
 from tests.ledgers import sql_ledger
 from tests.makers import NOW_MS, OTHER, a_leader, micro
 

@@ -17,8 +17,7 @@ from copytrade.adapters.sql.tables import IS_OPEN
 from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus
 from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import ChainConfirmed, FillsConfirmed, FillsRemoved, FillsSeen, LogRef
-from tests.contract.test_ledger import a_submitted, an_execution
-from tests.contract.test_ledger_ingest import a_log, a_row
+from tests.ledger_facts import a_log, a_row, a_submitted, an_execution
 from tests.ledgers import sql_ledger
 from tests.makers import NOW_MS, a_leader
 

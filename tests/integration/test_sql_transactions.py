@@ -16,8 +16,7 @@ from copytrade.adapters.sql.tables import metadata
 from copytrade.domain.attempts import AttemptStatus, reason
 from copytrade.domain.fills import Side, Source
 from copytrade.ports.leader_fills import ChainConfirmed, Cursor, CursorScope, FillsRemoved, FillsSeen, LogRef
-from tests.contract.test_ledger import a_submitted, an_attempt, an_execution
-from tests.contract.test_ledger_ingest import BLOCK_B, a_log, a_row
+from tests.ledger_facts import BLOCK_B, a_log, a_row, a_submitted, an_attempt, an_execution
 from tests.ledgers import sql_database
 from tests.makers import LEADER, NOW_MS, OTHER, a_leader, a_market
 

@@ -18,8 +18,7 @@ from copytrade.adapters.sql.reports import SqlReports
 from copytrade.domain.attempts import AttemptStatus, Decision, Liquidity, Settlement, reason
 from copytrade.domain.fills import Side, Source
 from copytrade.ports.leader_fills import ChainConfirmed, Cursor, CursorScope, FillsSeen
-from tests.contract.test_ledger import an_attempt, an_execution
-from tests.contract.test_ledger_ingest import a_log, a_row
+from tests.ledger_facts import a_log, a_row, an_attempt, an_execution
 from tests.ledgers import rows, sql_database
 from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_leader, a_market, micro
 
