@@ -9,6 +9,7 @@ import structlog
 
 from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Tracked
 from copytrade.adapters.clob.wire import (
+    EARLIEST_MS,
     KNOWN_KINDS,
     QUOTES_OF_SIDE,
     SIZES,
@@ -92,8 +93,11 @@ class Shelf:
 
     def now_ms(self) -> Millis:
         """Return the wall clock, held where it would go back: the history is in its order."""
-        self._last_at_ms = max(self._last_at_ms, self._clock.now_ms())
-        return self._last_at_ms
+        at_ms = self._clock.now_ms()
+        if at_ms < self._last_at_ms:
+            return self._last_at_ms
+        self._last_at_ms = at_ms
+        return at_ms
 
     def apply_frame(self, frame: bytes) -> bool:
         """Apply every message of a frame; return whether any was about a token we keep.
@@ -107,9 +111,11 @@ class Shelf:
             self._quarantine("MALFORMED_FRAME", frame)
             raise
         at_ms = self.now_ms()
+        self.counters.messages += len(messages)
         is_ours = False
         for message in messages:
-            is_ours = self._apply(message, at_ms) or is_ours
+            if self._apply(message, at_ms):
+                is_ours = True
         if rejected:
             for part in rejected:
                 self._quarantine("MALFORMED_MESSAGE", part)
@@ -190,7 +196,6 @@ class Shelf:
             tracked.carried = None
 
     def _apply(self, message: MarketMessage, at_ms: Millis) -> bool:
-        self.counters.messages += 1
         kind = message.event_type
         try:
             if kind == "price_change":
@@ -212,15 +217,18 @@ class Shelf:
 
     def _change(self, message: MarketMessage, at_ms: Millis) -> bool:
         changes = message.price_changes
-        venue_ts_ms = timestamp_ms(message.timestamp)
+        venue_ts_ms = int(message.timestamp)
+        if venue_ts_ms < EARLIEST_MS:
+            venue_ts_ms *= 1000
         if not changes:
             self._change_group(message.asset_id, _old_changes(message), venue_ts_ms, at_ms)
             return message.asset_id in self.tokens
         if len(changes) > 2 or (len(changes) == 2 and changes[0].asset_id == changes[1].asset_id):
             return self._change_groups(changes, venue_ts_ms, at_ms)
         is_ours = False
+        tokens = self.tokens
         for change in changes:
-            tracked = self.tokens.get(change.asset_id)
+            tracked = tokens.get(change.asset_id)
             if tracked is None:
                 continue
             is_ours = True

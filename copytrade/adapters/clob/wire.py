@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KNOWN_KINDS: Final = frozenset(
     {"book", "price_change", "last_trade_price", "tick_size_change", "best_bid_ask", "new_market", "market_resolved"}
 )
-CACHED_TEXTS_MAX: Final = 50_000
+CACHED_TEXTS_MAX: Final = 20_000
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SIZE_LIMIT: Final = 2**63
 """The history keeps sizes in 64 bits."""

@@ -1,0 +1,254 @@
+"""Market frames: decode, apply and remember, against msgspec decoding alone, on one synthetic stream.
+
+    python benchmarks/book.py [--frames N]
+
+Prints both times and their ratio for each kind of frame and for a mixed stream (bar: 2.0), how long a book
+at a past instant takes, and how much memory a busy minute of one token holds against the bytes received.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import random
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from copytrade.adapters.clob.shelf import Shelf
+from copytrade.ports.clock import Clock
+
+BAR = 2.0
+MEMORY_BAR = 4.0
+ROUNDS = 5
+MARKET = "0x5f65177b394277fd294cd75650044e32ba009a95022d88a0c1d565897d72f8f1"
+YES = "107505882767731489358349912513945399560393482969656700824895970500493757150417"
+NO = "86076435890279485031516158085782032520345420216225062126341129012213512158413"
+HASH = "56621a121a47ed9333273e21c83b660cff37ae50"
+EPOCH_MS = 1_790_000_000_000
+CHANGES_PER_SECOND = 100
+LEVELS = 100
+
+
+class SteppedClock(Clock):
+    """Time moves with the frames, so that the ring buffer drops what a live one would."""
+
+    def __init__(self) -> None:
+        """Start at the epoch."""
+        self.now = EPOCH_MS
+
+    def now_ms(self) -> int:
+        """Return the frame's time."""
+        return self.now
+
+    def monotonic_ms(self) -> int:
+        """Return the frame's time."""
+        return self.now
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        """Nobody waits here."""
+        raise NotImplementedError
+
+
+class Tape:
+    """A synthetic market that is never crossed, and its frames as the venue sends them.
+
+    Half of its changes are at the best five ticks of a side, a third remove a level; both outcomes mirror.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        """Start with 100 levels a side."""
+        self.draw = random.Random(seed)
+        self.bids = {tick: self.size() for tick in range(500 - LEVELS, 500)}
+        self.asks = {tick: self.size() for tick in range(500, 500 + LEVELS)}
+
+    def size(self) -> str:
+        """Draw a size in hundredths, without zeros at the end."""
+        return f"{self.draw.randint(100, 5_000_000) / 100:.2f}".rstrip("0").rstrip(".")
+
+    def change(self, stamp: int) -> bytes:
+        """Change a level; about 600 B."""
+        draw, is_bid = self.draw, self.draw.random() < 0.5
+        side = self.bids if is_bid else self.asks
+        depth = draw.randint(0, 4) if draw.random() < 0.5 else draw.randint(5, 90)
+        tick = max(1, min(self.asks) - 1 - depth) if is_bid else min(999, max(self.bids) + 1 + depth)
+        size = self.size()
+        if tick in side and len(side) > LEVELS // 5 and draw.random() < 0.65:
+            del side[tick]
+            size = "0"
+        else:
+            side[tick] = size
+        bid, ask = max(self.bids), min(self.asks)
+        yes = self._entry(YES, tick, size, "BUY" if is_bid else "SELL", bid=bid, ask=ask)
+        no = self._entry(NO, 1000 - tick, size, "SELL" if is_bid else "BUY", bid=1000 - ask, ask=1000 - bid)
+        return msgspec.json.encode(
+            {"market": MARKET, "price_changes": [yes, no], "timestamp": str(stamp), "event_type": "price_change"}
+        )
+
+    def full(self, stamp: int, *, token: str) -> bytes:
+        """Show the whole book of one outcome; about 8 kB."""
+        bids, asks = self.bids, self.asks
+        if token == NO:
+            bids, asks = ({1000 - tick: size for tick, size in side.items()} for side in (asks, bids))
+        sides = {
+            "bids": [{"price": price(tick), "size": bids[tick]} for tick in sorted(bids)],
+            "asks": [{"price": price(tick), "size": asks[tick]} for tick in sorted(asks, reverse=True)],
+        }
+        return msgspec.json.encode(
+            {"market": MARKET, "asset_id": token, "timestamp": str(stamp), "hash": HASH, **sides}
+            | {"tick_size": "0.001", "event_type": "book", "last_trade_price": "0.5"}
+        )
+
+    def _entry(self, token: str, tick: int, size: str, side: str, *, bid: int, ask: int) -> dict[str, str]:
+        return {"asset_id": token, "price": price(tick), "size": size, "side": side, "hash": HASH} | {
+            "best_bid": price(bid),
+            "best_ask": price(ask),
+        }
+
+
+def price(tick: int) -> str:
+    """Return thousandths as the venue writes prices."""
+    return f"{tick / 1000:g}"
+
+
+def tape(frames: int, *, seed: int, full_every: int = 0) -> list[bytes]:
+    """Return seeds of both books, then changes with a full book every so many frames."""
+    market = Tape(seed=seed)
+    stream = [market.full(EPOCH_MS, token=YES), market.full(EPOCH_MS, token=NO)]
+    for number in range(1, frames + 1):
+        stamp = EPOCH_MS + number * 1000 // CHANGES_PER_SECOND
+        changed = market.change(stamp)
+        is_full = full_every and number % full_every == 0
+        stream.append(market.full(stamp, token=(YES, NO)[number % 2]) if is_full else changed)
+        if is_full:
+            stream.append(market.full(stamp, token=(NO, YES)[number % 2]))
+    return stream
+
+
+def make_shelf(clock: SteppedClock) -> Shelf:
+    """Return a shelf that keeps both outcomes."""
+    shelf = Shelf(
+        clock=clock,
+        history_ms=60_000,
+        note=lambda code, detail: print("note", code, detail),
+        on_event=print,
+        on_doubt=lambda tracked: print("doubt", tracked.token_id),
+        forget=print,
+    )
+    for token in (YES, NO):
+        shelf.add(token)
+    return shelf
+
+
+def applied(stream: Sequence[bytes]) -> Callable[[], float]:
+    """Return a run of our whole path: bytes to book and ring buffer."""
+
+    def run() -> float:
+        clock = SteppedClock()
+        shelf = make_shelf(clock)
+        apply_frame, stamps = shelf.apply_frame, [EPOCH_MS + number * 10 for number in range(len(stream))]
+        with quiet_gc():
+            started = time.perf_counter()
+            for frame, clock.now in zip(stream, stamps, strict=True):
+                apply_frame(frame)
+            return time.perf_counter() - started
+
+    return run
+
+
+def decoded(stream: Sequence[bytes]) -> Callable[[], float]:
+    """Return a run of msgspec alone, into plain objects."""
+    decode = msgspec.json.Decoder().decode
+
+    def run() -> float:
+        with quiet_gc():
+            started = time.perf_counter()
+            for frame in stream:
+                decode(frame)
+            return time.perf_counter() - started
+
+    return run
+
+
+@contextlib.contextmanager
+def quiet_gc() -> Iterator[None]:
+    """Keep the collector out of a measured run."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def compare(name: str, stream: list[bytes]) -> float:
+    """Print both times per frame, rounds interleaved, and return the ratio of their medians."""
+    ours, bare = applied(stream), decoded(stream)
+    rounds = [(ours(), bare()) for _ in range(ROUNDS)]
+    ours_us, bare_us = (statistics.median(column) / len(stream) * 1e6 for column in zip(*rounds, strict=True))
+    ratio = ours_us / bare_us
+    size = statistics.mean(map(len, stream))
+    print(f"{name:<14} {size:7.0f} B  ours {ours_us:7.2f} us  msgspec alone {bare_us:7.2f} us  ratio {ratio:.2f}")
+    return ratio
+
+
+def measure_past(stream: list[bytes]) -> None:
+    """Print how long a book at a random instant of a full minute takes."""
+    clock = SteppedClock()
+    shelf = make_shelf(clock)
+    for number, frame in enumerate(stream):
+        clock.now = EPOCH_MS + number * 10
+        shelf.apply_frame(frame)
+    book = shelf.tokens[YES].book
+    instants = [random.randint(clock.now - 60_000, clock.now) for _ in range(2_000)]
+    started = time.perf_counter()
+    for instant in instants:
+        assert book.book_at(instant) is not None
+    print(f"book_at        {(time.perf_counter() - started) / len(instants) * 1e6:.0f} us at a random instant of 60 s")
+
+
+def measure_memory() -> float:
+    """Print what a busy minute of one token holds in memory, and return it per byte received."""
+    stream = tape(60 * CHANGES_PER_SECOND, seed=3)
+    received = sum(map(len, stream)) / 2
+    clock = SteppedClock()
+    shelf = make_shelf(clock)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number, frame in enumerate(stream):
+        clock.now = EPOCH_MS + number * 10
+        shelf.apply_frame(frame)
+    gc.collect()
+    held = (tracemalloc.get_traced_memory()[0] - before) / 2
+    tracemalloc.stop()
+    ratio = held / received
+    print(f"memory         {held / 1e3:.0f} kB a token for {received / 1e3:.0f} kB received in 60 s, ratio {ratio:.2f}")
+    return ratio
+
+
+def main() -> int:
+    """Run everything; 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=50_000)
+    frames = parser.parse_args().frames
+    ratios = [
+        compare("price_change", tape(frames, seed=1)),
+        compare("book", tape(frames // 50, seed=2, full_every=1)),
+        compare("mixed 50:1", tape(frames, seed=4, full_every=100)),
+    ]
+    measure_past(tape(60 * CHANGES_PER_SECOND, seed=5))
+    memory = measure_memory()
+    missed = [f"{ratio:.2f} > {BAR}" for ratio in ratios if ratio > BAR]
+    if memory > MEMORY_BAR:
+        missed.append(f"memory {memory:.2f} > {MEMORY_BAR}")
+    print("bars missed: " + ", ".join(missed) if missed else f"all within {BAR} (memory {MEMORY_BAR})")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
