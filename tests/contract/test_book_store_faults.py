@@ -191,6 +191,28 @@ def test_an_unreadable_message_costs_the_book_until_it_is_got_anew(source: BookS
     tell(source, story)
 
 
+def test_a_snapshot_asked_for_before_changes_were_lost_is_not_believed() -> None:
+    async def story(desk: Desk) -> None:
+        desk.venue.rest_delay_ms = 500
+        await seeded(desk)
+        while not desk.venue.rest_requests:
+            await wait_ms(1)
+        connection = desk.venue.connections[0]
+        desk.venue.feeds = False
+        desk.venue.change(YES, "BUY", "0.51", "5")
+        desk.venue.feeds = True
+        connection.push_raw(b'{"event_type":"price_chan')
+
+        seen = set()
+        for _ in range(300):
+            await wait_ms(10)
+            seen.add(best_of(desk))
+
+        assert seen == {None, (510_000, 520_000)}
+
+    tell_both(story)
+
+
 @pytest.mark.parametrize("source", WITH_SOCKETS)
 def test_unknown_kinds_empty_frames_and_pongs_are_harmless_and_prove_nothing(source: BookSource) -> None:
     async def story(desk: Desk) -> None:

@@ -151,16 +151,17 @@ class ClobBookStore(BookStore):
     async def refresh(self, token_id: str) -> BookView | None:
         self.counters.quotes_refreshed += 1
         asked_at = self._clock.monotonic_ms()
+        tracked = self._shelf.tokens.get(token_id)
+        epoch = -1 if tracked is None else tracked.epoch
         try:
             full = await self._rest.book(token_id)
         except BooksUnavailableError as error:
             self.counters.rest_failures += 1
             log.warning("books.unavailable", what="refresh", token_id=token_id, error=str(error))
             return None
-        tracked = self._shelf.tokens.get(token_id)
-        if tracked is None or full is None:
+        if tracked is None or full is None or self._shelf.tokens.get(token_id) is not tracked:
             return None
-        self._shelf.absorb(tracked, full, asked_at=asked_at, is_authority=True)
+        self._shelf.absorb(tracked, full, asked_at=asked_at, epoch=epoch, is_authority=True)
         return self.view(token_id)
 
     def book_at(self, token_id: str, at_ms: Millis) -> BookSnapshot | None:
@@ -284,9 +285,10 @@ class ClobBookStore(BookStore):
                 self._get_anew(tracked)
 
     def _on_subscribed(self, socket: MarketSocket, token_ids: Sequence[str]) -> None:
-        if self._source is BookSource.WS_AND_SNAPSHOT:
-            for token_id in token_ids:
-                if tracked := self._shelf.tokens.get(token_id):
+        for token_id in token_ids:
+            if tracked := self._shelf.tokens.get(token_id):
+                tracked.epoch += 1
+                if self._source is BookSource.WS_AND_SNAPSHOT:
                     self._upkeep.ask_soon(tracked)
 
     def _on_lost(self, socket: MarketSocket, reason: str) -> None:

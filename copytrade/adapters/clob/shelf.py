@@ -122,15 +122,18 @@ class Shelf:
             raise MalformedFrameError(f"{len(rejected)} parts of a frame are not of their kind's shape")
         return is_ours
 
-    def absorb(self, tracked: Tracked, full: FullBook, *, asked_at: Millis, is_authority: bool) -> Agreement:
+    def absorb(
+        self, tracked: Tracked, full: FullBook, *, asked_at: Millis, epoch: int, is_authority: bool
+    ) -> Agreement:
         """Take a REST book that was asked for at `asked_at` (monotonic) for what it is worth.
 
         It seeds a token without a book. A newer one replaces ours, one that agrees proves ours, an older one
         proves nothing. One that contradicts ours is a strike and costs us our book at the second; if it
         `is_authority`, it replaces ours when it is of the same instant, or costs us our book at once.
-        Ignored while the token's connection is down or was opened after the book was asked for.
+        Ignored while the token's connection is down, or if it was asked for in another `epoch`: between the
+        two, changes may have been lost.
         """
-        if not tracked.is_listening or (tracked.socket is not None and tracked.socket.opened_at > asked_at):
+        if not tracked.is_listening or epoch != tracked.epoch:
             return Agreement.PAST
         if not tracked.book.is_seeded:
             if full.venue_ts_ms < tracked.dropped_ts_ms:
@@ -161,6 +164,7 @@ class Shelf:
         tracked.strikes = tracked.known_true_at = tracked.snapshot_ts_ms = tracked.dropped_ts_ms = 0
         tracked.seed_tries = 0
         tracked.is_confirmed = False
+        tracked.epoch += 1
         tracked.buffer.clear()
         tracked.wake()
 

@@ -69,6 +69,7 @@ class Tracked:
         "carried",
         "doubted_at",
         "dropped_ts_ms",
+        "epoch",
         "is_confirmed",
         "known_true_at",
         "moved_at",
@@ -88,6 +89,8 @@ class Tracked:
         self.token_id = token_id
         self.book = LiveBook(token_id, history_ms=history_ms, revision=revision)
         self.socket: MarketSocket | None = None
+        self.epoch = 0
+        """Counts the times from which on we hear every change; a book asked for in an earlier one may lack some."""
         self.known_true_at: Millis = 0
         self.moved_at: Millis = 0
         self.named_at = self.viewed_at = now

@@ -86,6 +86,7 @@ class Upkeep:
     async def ask(self, due: Sequence[Tracked], *, what: str, is_poll: bool = False) -> bool:
         """Ask for some books and take them in; False if the venue did not answer."""
         asked_at = self._clock.monotonic_ms()
+        epochs = {tracked: tracked.epoch for tracked in due}
         for tracked in due:
             tracked.ask_again_at = None
         try:
@@ -97,8 +98,8 @@ class Upkeep:
                 if not tracked.book.is_seeded or what == DUE:
                     self._retry(tracked)
             return False
-        for tracked in due:
-            if self._shelf.tokens.get(tracked.token_id) is tracked:
+        for tracked, epoch in epochs.items():
+            if self._shelf.tokens.get(tracked.token_id) is tracked and tracked.epoch == epoch:
                 self._take(tracked, found.get(tracked.token_id), asked_at=asked_at, is_poll=is_poll)
         return True
 
@@ -110,7 +111,7 @@ class Upkeep:
             self._retry(tracked)
             return
         was_seeded = tracked.book.is_seeded
-        self._shelf.absorb(tracked, full, asked_at=asked_at, is_authority=is_poll)
+        self._shelf.absorb(tracked, full, asked_at=asked_at, epoch=tracked.epoch, is_authority=is_poll)
         if not tracked.book.is_seeded:
             # While its connection is down there is nothing to ask: the next subscription will.
             if tracked.is_listening:
