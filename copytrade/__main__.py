@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 EXIT_FOUND = 1
 EXIT_USAGE = 2
-_CONFIGURATION_ERRORS = (ConfigurationError, SchemaOutdatedError, UnknownLeaderError, SourceUnusableError)
+_CONFIGURATION_ERRORS = (ConfigurationError, SchemaOutdatedError, UnknownLeaderError)
+_VARIABLE_OF = {"polygon": "POLYGON_HTTP_URL", "data_api": "DATA_API_HTTP_URL", "rtds": "RTDS_WS_URL"}
 
 
 def build() -> typer.Typer:
@@ -66,6 +67,10 @@ def main() -> None:
 
 def _explain(error: BaseException) -> int:
     """Say in one line what went wrong; handled errors by their text, others with their type too."""
+    if isinstance(error, SourceUnusableError):
+        source, _, what = str(error).partition(": ")
+        complain(f"{_VARIABLE_OF.get(source, source)}: {what}")
+        return EXIT_USAGE
     if isinstance(error, _CONFIGURATION_ERRORS):
         complain(str(error))
         return EXIT_USAGE

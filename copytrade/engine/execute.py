@@ -57,6 +57,7 @@ class Execute:
         if not await self._ledger.submit_attempt(
             attempt_id, order_hash=order.order_hash, placed_at_ms=order.placed_at_ms
         ):
+            await self._follow_anew(approved.attempt)
             return
         try:
             await self._executor.submit(order)
@@ -64,6 +65,12 @@ class Execute:
             await self._fail(approved.attempt, why=str(error))
         except OutcomeUnknownError:
             return  # stays SUBMITTED: only what the venue or the chain says may end it
+
+    async def _follow_anew(self, attempt: ExecutionAttempt) -> None:
+        """Take the attempt as the ledger has it: a reorg may have ended it since the decision."""
+        stored = await self._ledger.attempt(attempt.id)
+        if stored is not None:
+            self._portfolio.follow(stored)
 
     async def _fail(self, attempt: ExecutionAttempt, *, why: str) -> None:
         not_sent = reason("NOT_SENT", why=why)

@@ -13,6 +13,7 @@ from copytrade.ports.leader_fills import (
     FillsRemoved,
     FillsSeen,
     SourceNote,
+    SourceUnusableError,
 )
 
 if TYPE_CHECKING:
@@ -50,10 +51,16 @@ class Ingest:
         self._notifier = notifier
         self._clock = clock
 
-    async def run(self, source: LeaderFillSource) -> None:
-        """Store one source's events in order until cancelled."""
-        async for event in source.events():
-            await self.store(event)
+    async def run(self, name: str, source: LeaderFillSource) -> None:
+        """Store one source's events in order until cancelled.
+
+        :raises SourceUnusableError: the source can never work; the text starts with its name.
+        """
+        try:
+            async for event in source.events():
+                await self.store(event)
+        except SourceUnusableError as error:
+            raise SourceUnusableError(f"{name}: {error}") from error
 
     async def store(self, event: SourceEvent) -> None:
         """Make one event durable and pass on what it means."""

@@ -68,4 +68,4 @@ class Worker:
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
             for name, source in self.sources.items():
-                loops.create_task(self.ingest.run(source), name=f"ingest-{name}")
+                loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")

@@ -218,7 +218,7 @@ def test_a_reorg_cancels_what_was_not_sent_and_flags_what_was() -> None:
         await asyncio.sleep(1)
 
         codes = [happening.code for happening in stage.notifier.told if hasattr(happening, "code")]
-        assert codes == ["REORG", "REORG_UNDER_COPY"]
+        assert codes == ["STARTED", "REORG", "REORG_UNDER_COPY"]
         assert len(stage.notifier.of(OrderFilled)) == 1
 
     play(script)

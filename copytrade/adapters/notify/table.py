@@ -32,8 +32,8 @@ ROWS_KEPT_MAX: Final = 200
 LINES_PER_ROW: Final = 2
 LINES_AROUND: Final = 7
 """What the frame, the header and the score take of the screen."""
-_COLUMNS: Final = {"seen": 17, "leader": 16, "his fill": 24, "decision": 32, "our fill": 26, "position": 14}
-"""Columns with the width each needs; what a wider screen has to spare goes to the market's title."""
+_COLUMNS: Final = {"seen": 17, "leader": 16, "his fill": None, "decision": 30, "our fill": 24, "position": 13}
+"""Columns with their widths; the one without takes what the screen has to spare."""
 _SHORT: Final = {Source.POLYGON: "chain", Source.DATA_API: "api", Source.RTDS: "rtds"}
 
 
@@ -103,9 +103,8 @@ class TableNotifier(Notifier):
         """Return a screen of `height` lines: the newest fills at the bottom of the table, the score below."""
         table = Table(expand=True, box=SIMPLE_HEAD, pad_edge=False, header_style="bold", row_styles=["", "on grey7"])
         for column, width in _COLUMNS.items():
-            spare = 1 if column == "his fill" else None
             justify: JustifyMethod = "right" if column == "position" else "left"
-            table.add_column(column, justify=justify, no_wrap=True, min_width=width, ratio=spare)
+            table.add_column(column, justify=justify, no_wrap=True, width=width, ratio=None if width else 1)
         room = max(1, (height - LINES_AROUND) // LINES_PER_ROW)
         for row in list(self._rows.values())[-room:]:
             table.add_row(*_cells(row))
@@ -134,42 +133,40 @@ def _cells(row: _Row) -> list[Text]:
     """Return two lines for each column."""
     fill = row.detected.recorded.fill
     sources = "+".join(_SHORT[source] for source in row.sources)
-    his = Text(str(fill.side), style="green" if fill.side is Side.BUY else "red")
-    his.append(f" {wording.shares(fill.size)} @ {wording.price(fill.price)}", style="default")
-    name = wording.leader_name(row.detected.leader_label, fill.leader)
+    color = "green" if fill.side is Side.BUY else "red"
+    his = f"{fill.side} {wording.shares(fill.size)} @ {wording.price(fill.price)}"
     return [
         _two(wording.clock_time(fill.detected_at_ms)[:-4], f"{sources} {fill.detected_at_ms - fill.fill_ts_ms:+d} ms"),
-        _two(name, str(fill.role)),
-        _two(his, wording.market_name(row.detected.market, fill.token_id)),
+        _two(wording.leader_name(row.detected.leader_label, fill.leader), str(fill.role)),
+        _two(his, wording.market_name(row.detected.market, fill.token_id), style=color),
         _decision(row),
         _ours(row),
         _position(row),
     ]
 
 
-def _two(first: str | Text, second: str) -> Text:
+def _two(first: str, second: str, *, style: str = "") -> Text:
     """Put a dim second line below the first."""
-    lines = first if isinstance(first, Text) else Text(first)
-    return lines.append(f"\n{second}", style="dim")
+    return Text.assemble((first, style), "\n", (second, "dim"))
 
 
 def _decision(row: _Row) -> Text:
     if row.detected.is_history:
-        return _two(Text("history", style="dim"), "")
+        return _two("history, not copied", "", style="dim")
     if row.decided is None:
-        return _two("...", "")
+        return _two("waiting", "")
     attempt = row.decided.attempt
     book = f"book {wording.touch(row.decided.book)}" if row.decided.book else ""
     if attempt.decision is Decision.SKIP:
-        return _two(Text(f"SKIP {wording.reason_codes(attempt.reasons)}", style="yellow"), book)
+        return _two(f"SKIP {wording.reason_codes(attempt.reasons)}", book, style="yellow")
     wanted = f"TRADE {wording.shares(attempt.size_shares_target)} limit {wording.price(attempt.limit_price)}"
-    return _two(Text(wanted, style="cyan"), book)
+    return _two(wanted, book, style="cyan")
 
 
 def _ours(row: _Row) -> Text:
     if not row.filled_shares:
         is_trade = row.decided is not None and row.decided.attempt.decision is Decision.TRADE
-        return _two(row.ending or ("working" if is_trade else ""), "")
+        return _two(row.ending or ("resting" if is_trade else ""), "")
     average = row.filled_usdc * MICRO // row.filled_shares
     filled = f"{wording.shares(row.filled_shares)} @ {wording.price(average)} {row.ending}"
     return _two(filled, f"fee {wording.usdc(row.fee_usdc)} slip {row.slip}")
