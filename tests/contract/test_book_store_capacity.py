@@ -103,3 +103,23 @@ def test_a_token_without_a_book_is_asked_for_ever_more_rarely() -> None:
         assert desk.store.view("404") is not None
 
     tell_both(story)
+
+
+def test_a_book_seeded_before_its_subscription_began_is_compared_again_soon() -> None:
+    async def story(desk: Desk) -> None:
+        desk.venue.dumps = False
+        await seeded(desk)
+        await seeded(desk, NO)
+        desk.venue.feeds = False
+        desk.venue.change(YES, "BUY", "0.51", "5")
+        desk.venue.feeds = True
+        for size in range(30):
+            desk.venue.change(NO, "BUY", "0.47", str(size + 1))
+            await wait_ms(100)
+
+        view = desk.store.view(YES)
+        assert view is not None
+        assert view.book.best_bid == 510_000
+        assert desk.venue.opened == 1
+
+    tell_both(story)
