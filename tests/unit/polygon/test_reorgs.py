@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 import pytest
 
 from copytrade.ports.leader_fills import (
@@ -139,5 +140,42 @@ def test_confirmation_waits_for_finality_to_move():
 
             confirmed = [event.block_number for event in kept.events if isinstance(event, ChainConfirmed)]
             assert max(confirmed, default=0) < block.number
+
+    virtual(story)
+
+
+def test_a_log_pushed_late_for_a_block_that_lost_is_not_reported():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        async with watching(chain, Roll(since_block(20)), kept):
+            await asyncio.sleep(2.3)
+            chain.mine()
+            await asyncio.sleep(0.3)
+            ghost = chain.fill("ghost") | {"blockNumber": hex(21), "blockHash": tx("losing block"), "logIndex": "0x0"}
+            chain.sockets[0].push_log(ghost)
+            await asyncio.sleep(5)
+
+            assert kept.transactions() == []
+
+    virtual(story)
+
+
+def test_a_reorg_during_a_long_outage_is_found_before_the_gap_is_read():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.mine(chain.fill("gone"))
+            await asyncio.sleep(1.3)
+            chain.faults = lambda method, params: httpx.Response(503)
+            chain.reorg(1)
+            chain.mine(chain.fill("came"))
+            chain.mine_empty(100)
+            await asyncio.sleep(60)
+            chain.faults = lambda method, params: None
+            await asyncio.sleep(60)
+
+            assert kept.transactions() == [tx("came")]
+            assert kept.notes("GAP_FILLED")
 
     virtual(story)
