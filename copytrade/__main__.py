@@ -5,6 +5,7 @@ Exit 0 is fine, 1 means the check found something or the worker had to stop, 2 i
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,12 +52,12 @@ def _options(
     *, debug: Annotated[bool, typer.Option("--debug", help="Log more, with tracebacks of what failed.")] = False
 ) -> None:
     """Copy the trades of chosen Polymarket accounts, on paper."""
-    app.configure_logging(debug=debug)
+    app.configure_logging(level=logging.DEBUG if debug else logging.INFO)
 
 
 def main() -> None:
     """Run one verb and end the process with its exit code; wrong use exits 2 by itself."""
-    app.configure_logging(debug=False)
+    app.configure_logging()
     try:
         build()()
     except BaseExceptionGroup as group:

@@ -66,8 +66,8 @@ def utc(at_ms: Millis) -> str:
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def configure_logging(*, debug: bool) -> None:
-    """Send log events to standard error, one line each; tracebacks only when debugging."""
+def configure_logging(*, level: int = logging.INFO) -> None:
+    """Send log events from `level` up to standard error, one line each; tracebacks come at debug level."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -76,7 +76,7 @@ def configure_logging(*, debug: bool) -> None:
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer(colors=False) if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 

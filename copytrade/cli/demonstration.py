@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import tempfile
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ def demo(
     """Show the whole worker at work against a local Polymarket."""
     if recorded is not None and not recorded.is_dir():
         raise typer.BadParameter(f"{recorded} is no folder", param_hint="--recorded")
+    app.configure_logging(level=logging.ERROR)
     extra = ["--recorded", str(recorded), "--speed", str(speed)] if recorded else []
     with tempfile.TemporaryDirectory(prefix="copytrade-demo-") as folder:
         url = database or f"sqlite:///{Path(folder) / 'demo.db'}"
