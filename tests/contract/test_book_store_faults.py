@@ -194,7 +194,8 @@ def test_an_unreadable_message_costs_the_book_until_it_is_got_anew(source: BookS
 def test_a_snapshot_asked_for_before_changes_were_lost_is_not_believed() -> None:
     async def story(desk: Desk) -> None:
         desk.venue.rest_delay_ms = 500
-        await seeded(desk)
+        desk.venue.dumps = False
+        desk.store.track(YES)
         while not desk.venue.rest_requests:
             await wait_ms(1)
         connection = desk.venue.connections[0]
