@@ -222,7 +222,7 @@ class Pool:
         return sorted(self.endpoints, key=lambda one: (one in avoid, self._resting_until.get(one, 0) > now_ms))
 
     def _rest(self, endpoint: Endpoint, error: RpcError) -> None:
-        _log.info("polygon.node_failed", host=endpoint.host, error=type(error).__name__, text=str(error))
+        _log.debug("polygon.node_failed", host=endpoint.host, error=type(error).__name__, text=str(error))
         if len(self.endpoints) > 1:
             self._resting_until[endpoint] = self._clock.monotonic_ms() + REST_AFTER_FAILURE_MS
 
