@@ -38,7 +38,10 @@ class BookStore(Protocol):
         """Return every kept settled state newer than `revision`, oldest first."""
 
     async def changed(self, token_id: str, revision: int) -> None:
-        """Wait until there is a settled state newer than `revision`, or the book was lost or dropped."""
+        """Wait until there is a settled state newer than `revision`, or the book is lost or dropped meanwhile.
+
+        While there is no book this waits for the next one; for a token that is not tracked it returns at once.
+        """
 
     async def run(self) -> None:
         """Keep the books until cancelled, healing connections."""

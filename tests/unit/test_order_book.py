@@ -38,7 +38,11 @@ def quotes(bids: dict[int, int], asks: dict[int, int]) -> dict[Quote, int]:
 
 def touch(state: BookSnapshot | None) -> tuple[int | None, int | None]:
     assert state is not None
-    return tuple(price and price // CENT for price in (state.best_bid, state.best_ask))  # type: ignore[return-value]
+    return in_cents(state.best_bid), in_cents(state.best_ask)
+
+
+def in_cents(price: int | None) -> int | None:
+    return None if price is None else price // CENT
 
 
 def test_levels_are_best_first_whatever_the_order_they_came_in() -> None:
