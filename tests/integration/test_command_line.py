@@ -1,0 +1,150 @@
+"""Each verb does what its help says, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.makers import LEADER, OTHER
+from tests.processes import copytrade
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+
+
+def _json(*words: str, folder: Path) -> Any:
+    ended = copytrade(*words, "--json", folder=folder)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@pytest.fixture(scope="module")
+def after_a_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run the demo for some seconds and keep its ledger; returns the folder and what was printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    ended = copytrade("demo", "--for", "14", "--database", "sqlite:///copytrade.db", folder=folder)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return folder, ended.stdout
+
+
+def test_the_demo_tells_a_fill_from_detection_to_pnl(after_a_demo: tuple[Path, str]) -> None:
+    _, said = after_a_demo
+    lines = said.splitlines()
+
+    assert any("FILL " in line and "seen by polygon" in line and "ms after the block's stamp" in line for line in lines)
+    assert any("DECIDE  TRADE" in line and "book" in line for line in lines)
+    assert any("FILLED" in line and "fee" in line and "slippage" in line and "PnL" in line for line in lines)
+    assert any(line.startswith("decisions") for line in lines)
+
+
+def test_attempts_and_pnl_show_what_the_demo_did(after_a_demo: tuple[Path, str]) -> None:
+    folder, _ = after_a_demo
+
+    attempts = _json("attempts", "--limit", "500", folder=folder)["attempts"]
+    filled = _json("attempts", "--status", "filled", folder=folder)["attempts"]
+    pnl = _json("pnl", folder=folder)
+
+    assert {"TRADE"} <= {row["decision"] for row in attempts}
+    assert all(row["decision_reason"][0]["code"] for row in attempts)
+    assert filled
+    assert all(row["filled_shares"] == row["size_shares_target"] for row in filled)
+    assert {"positions", "by_leader", "by_day"} == set(pnl)
+    assert any(float(row["shares"]) > 0 for row in pnl["positions"])
+
+
+def test_status_counts_agree_with_each_other(after_a_demo: tuple[Path, str]) -> None:
+    folder, _ = after_a_demo
+
+    status = _json("status", folder=folder)
+
+    assert status["leaders"]["enabled"] == 4
+    assert sum(status["fills_by_first_source"].values()) == status["fills"]["stored"] > 0
+    assert status["registry"]["markets"] > 100
+    assert [row["leader_address"] for row in status["cursors"]] == ["*"]
+
+
+@pytest.mark.parametrize("verb", ["status", "attempts", "pnl"])
+def test_a_reading_verb_prints_a_table_for_people(after_a_demo: tuple[Path, str], verb: str) -> None:
+    folder, _ = after_a_demo
+
+    ended = copytrade(verb, folder=folder)
+
+    assert ended.returncode == 0
+    assert len(ended.stdout.splitlines()) > 10
+
+
+def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
+    added = copytrade(
+        "leaders", "add", LEADER.upper().replace("0X", "0x"), "--label", "bob", "--ratio", "0.5", folder=tmp_path
+    )
+    again = copytrade("leaders", "add", LEADER, folder=tmp_path)
+    copytrade("leaders", "add", OTHER, "--since", "2026-01-01T12:00", folder=tmp_path)
+    removed = copytrade("leaders", "remove", OTHER, folder=tmp_path)
+
+    leaders = _json("leaders", "list", folder=tmp_path)["leaders"]
+
+    assert "following" in added.stdout
+    assert "already" in again.stdout
+    assert removed.returncode == 0
+    assert [(row["address"], row["label"], row["enabled"], row["copy_ratio"]) for row in leaders] == [
+        (LEADER, "bob", True, "0.50"),
+        (OTHER, "", False, None),
+    ]
+    assert leaders[1]["followed_since"] == "2026-01-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["leaders", "add", "0x12"], "is not an address"),
+        (["leaders", "add", LEADER, "--ratio", "-1"], "is not above 0"),
+        (["leaders", "add", LEADER, "--since", "soon"], "is no time"),
+        (["leaders", "add", LEADER, "--since", "2999-01-01"], "is not in the past"),
+        (["leaders", "remove", LEADER], "is not a leader"),
+        (["attempts", "--status", "DONE"], "is none of"),
+        (["demo", "--recorded", "nowhere"], "is no folder"),
+        (["sandbox", "--recorded", "nowhere"], "is no folder"),
+        (["fly"], "No such command"),
+    ],
+)
+def test_wrong_use_exits_2_and_says_what_was_wrong(words: list[str], said: str, tmp_path: Path) -> None:
+    ended = copytrade(*words, folder=tmp_path)
+
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_schema_is_shown_and_upgraded(tmp_path: Path) -> None:
+    before = copytrade("db", "current", folder=tmp_path)
+    upgraded = copytrade("db", "upgrade", folder=tmp_path)
+    after = _json("db", "current", folder=tmp_path)
+
+    assert before.returncode == 1
+    assert "run copytrade db upgrade" in before.stdout
+    assert "upgraded from nothing" in upgraded.stdout
+    assert after["ok"] is True
+
+
+@pytest.mark.recorded
+def test_the_recorded_demo_decides_real_fills_and_trades_on_a_real_book(recorded_data: Path, tmp_path: Path) -> None:
+    words = [
+        "demo",
+        "--recorded",
+        str(recorded_data),
+        "--speed",
+        "10",
+        "--for",
+        "25",
+        "--database",
+        "sqlite:///copytrade.db",
+    ]
+    ended = copytrade(*words, folder=tmp_path)
+
+    assert ended.returncode == 0
+    attempts = _json("attempts", "--limit", "500", folder=tmp_path)["attempts"]
+    assert len(attempts) > 10
+    assert {"TRADE", "SKIP"} == {row["decision"] for row in attempts}
