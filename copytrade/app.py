@@ -29,7 +29,7 @@ from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.engine.tracking import Tracking
 from copytrade.engine.worker import Worker
-from copytrade.settings import Settings, TriggerMode
+from copytrade.settings import Settings
 from copytrade.strategies.copy import CopyRules
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ def _worker(
         books=books,
         tracking=Tracking(
             ledger=ledger,
+            registry=registry,
             books=books,
             portfolio=portfolio,
             clock=clock,
@@ -342,9 +343,10 @@ def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, clock: Clock)
     """Return the sources the trigger mode asks for, by name."""
     from copytrade.adapters.data_api.source import DataApiSource
     from copytrade.adapters.polygon.source import PolygonSource
+    from copytrade.adapters.rtds.source import RtdsSource
 
     sources: dict[str, LeaderFillSource] = {}
-    if settings.trigger_mode in {TriggerMode.POLYGON, TriggerMode.BOTH}:
+    if settings.trigger_mode.uses_polygon:
         sources["polygon"] = PolygonSource(
             http_urls=settings.polygon_http_url,
             ws_urls=settings.polygon_ws_url,
@@ -356,11 +358,13 @@ def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, clock: Clock)
             roll=roll,
             cursors=ledger,
         )
-    if settings.trigger_mode in {TriggerMode.DATA_API, TriggerMode.BOTH}:
+    if settings.trigger_mode.uses_data_api:
         sources["data_api"] = DataApiSource(
             url=settings.data_api_http_url,
             poll_interval_ms=settings.data_api_poll_interval_ms,
             clock=clock,
             roll=roll,
         )
+    if settings.trigger_mode.uses_rtds:
+        sources["rtds"] = RtdsSource(url=settings.rtds_ws_url, clock=clock, roll=roll)
     return sources

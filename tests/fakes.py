@@ -22,6 +22,7 @@ class FakeRegistry(MarketRegistry):
         self.late = {token.token_id: market for market in late for token in market.tokens}
         self.fetch_s = fetch_s
         self.fetched: list[str] = []
+        self.completed: list[str] = []
 
     def market_of(self, token_id: str) -> Market | None:
         return self.known.get(token_id)
@@ -32,6 +33,9 @@ class FakeRegistry(MarketRegistry):
         if token_id in self.late:
             self.known[token_id] = self.late[token_id]
         return self.known.get(token_id)
+
+    def complete_soon(self, token_id: str) -> None:
+        self.completed.append(token_id)
 
     async def run(self) -> None:
         await asyncio.Event().wait()

@@ -23,8 +23,8 @@ class Level(NamedTuple):
 class BookSnapshot:
     """A book as it stood: bids and asks best first, sizes above zero.
 
-    `revision` counts the settled states of this token's book since it was first seen and never repeats
-    within a process; `at_ms` is when we applied the state (our clock), `venue_ts_ms` the venue's own stamp.
+    `revision` grows with each settled state of this token's book and never repeats within a process;
+    `at_ms` is when we applied the state (our clock), `venue_ts_ms` the venue's own stamp.
     """
 
     token_id: str

@@ -149,11 +149,13 @@ class Decide:
         fill = recorded.fill
         patient = not copy.is_too_old(fill, now_ms=self._clock.now_ms(), rules=self._rules)
         started_ms = self._clock.monotonic_ms()
+        self._registry.complete_soon(fill.token_id)
         market = await self._market(fill.token_id, wait_ms=self._waits.unmapped_ms if patient else 0)
         mapped_ms = self._clock.monotonic_ms()
         view = None
         if market is not None and market.enable_order_book:
             view = await self._view(fill.token_id, wait_ms=self._waits.book_ms if patient else 0)
+            market = self._registry.market_of(fill.token_id) or market
         return copy.CopyFacts(
             fill=fill,
             leader=self._roll.leaders().get(fill.leader),

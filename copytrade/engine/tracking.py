@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
 
 TRACKING_INTERVAL_MS: Final = 60_000
 
@@ -21,12 +22,14 @@ class Tracking:
         self,
         *,
         ledger: Ledger,
+        registry: MarketRegistry,
         books: BookStore,
         portfolio: Portfolio,
         clock: Clock,
         lookback_ms: Millis,
     ) -> None:
         self._ledger = ledger
+        self._registry = registry
         self._books = books
         self._portfolio = portfolio
         self._clock = clock
@@ -44,3 +47,4 @@ class Tracking:
         recent = await self._ledger.recent_tokens(since_ms=since_ms)
         for token_id in dict.fromkeys([*self._portfolio.tokens(), *recent]):
             self._books.track(token_id)
+            self._registry.complete_soon(token_id)

@@ -26,5 +26,8 @@ class MarketRegistry(Protocol):
         :raises RegistryUnavailableError: the venue did not answer usefully.
         """
 
+    def complete_soon(self, token_id: str) -> None:
+        """Learn in the background what the venue's listing lacks (its delay on taker orders); never waits."""
+
     async def run(self) -> None:
         """Keep the registry in step with the venue until cancelled; outages are waited out."""

@@ -72,7 +72,12 @@ class Stage:
             registry=self.registry,
             books=self.books,
             tracking=Tracking(
-                ledger=self.ledger, books=self.books, portfolio=portfolio, clock=self.clock, lookback_ms=3_600_000
+                ledger=self.ledger,
+                registry=self.registry,
+                books=self.books,
+                portfolio=portfolio,
+                clock=self.clock,
+                lookback_ms=3_600_000,
             ),
             portfolio=portfolio,
             sources={"polygon": self.chain, "data_api": self.api},
