@@ -36,6 +36,7 @@ DECISIONS_AT_ONCE_MAX: Final = 500
 """Fills in hand at a time; the others wait in the inbox or the ledger."""
 SWEEP_INTERVAL_MS: Final = 5_000
 SWEEP_LIMIT: Final = 1_000
+UNMAPPED_POLL_MS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,15 +169,27 @@ class Decide:
         )
 
     async def _market(self, token_id: str, *, wait_ms: Millis) -> Market | None:
-        """Return the market from memory, else ask the venue once and wait for its answer."""
+        """Return the market from memory; an unknown one is fetched once, then waited for: it may be minutes old."""
         known = self._registry.market_of(token_id)
         if known is not None or wait_ms <= 0:
             return known
         try:
             async with asyncio.timeout(wait_ms / 1000):
-                return await self._registry.fetch(token_id)
-        except (TimeoutError, RegistryUnavailableError):
+                return await self._fetch(token_id) or await self._listed(token_id)
+        except TimeoutError:
             return self._registry.market_of(token_id)
+
+    async def _fetch(self, token_id: str) -> Market | None:
+        try:
+            return await self._registry.fetch(token_id)
+        except RegistryUnavailableError:
+            return None
+
+    async def _listed(self, token_id: str) -> Market:
+        """Wait until a sync or an announcement brings the market; the caller bounds the wait."""
+        while (market := self._registry.market_of(token_id)) is None:
+            await self._clock.sleep_ms(UNMAPPED_POLL_MS)
+        return market
 
     async def _view(self, token_id: str, *, wait_ms: Millis) -> BookView | None:
         """Return the book; a missing one is waited for, a soft-stale one is refreshed first (R7)."""

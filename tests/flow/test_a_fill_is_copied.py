@@ -89,6 +89,25 @@ def test_an_unknown_token_is_fetched_once_while_its_decision_waits() -> None:
     run_virtual(main, epoch_ms=START_MS)
 
 
+def test_a_market_listed_while_its_decision_waits_is_traded() -> None:
+    async def main() -> None:
+        stage = Stage(registry=FakeRegistry())
+        await stage.ledger.add_leader(a_leader())
+
+        async def script(stage: Stage) -> None:
+            await stage.books.show(a_book())
+            await stage.sees(a_fill())
+            await asyncio.sleep(3)
+            stage.registry.known["111"] = a_market()
+            await asyncio.sleep(1)
+            [attempt] = await stage.attempts()
+            assert attempt.decision is Decision.TRADE
+
+        await live(stage, script)
+
+    run_virtual(main, epoch_ms=START_MS)
+
+
 def test_a_token_nobody_knows_is_skipped_as_unmapped_after_the_wait() -> None:
     async def main() -> None:
         stage = Stage(registry=FakeRegistry(fetch_s=60.0))
