@@ -41,13 +41,28 @@ class ConfigurationError(Exception):
 
 
 class TriggerMode(StrEnum):
-    """Which sources of leader fills run; `both` is polygon and data_api."""
+    """Which sources of leader fills run; `both` is polygon and data_api, `all` these two and rtds."""
 
     DATA_API = "data_api"
     POLYGON = "polygon"
     BOTH = "both"
     RTDS = "rtds"
     ALL = "all"
+
+    @property
+    def uses_polygon(self) -> bool:
+        """Whether the chain is read."""
+        return self in {TriggerMode.POLYGON, TriggerMode.BOTH, TriggerMode.ALL}
+
+    @property
+    def uses_data_api(self) -> bool:
+        """Whether the Data API is polled."""
+        return self in {TriggerMode.DATA_API, TriggerMode.BOTH, TriggerMode.ALL}
+
+    @property
+    def uses_rtds(self) -> bool:
+        """Whether the live stream is listened to."""
+        return self in {TriggerMode.RTDS, TriggerMode.ALL}
 
 
 class BookstoreMode(StrEnum):
@@ -94,7 +109,7 @@ HttpUrls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_words)]
 WsUrls = Annotated[tuple[WsUrl, ...], NoDecode, BeforeValidator(_words)]
 
 ACCEPTED: Final[dict[str, str]] = {
-    "trigger_mode": "data_api, polygon, both (rtds and all are not available in this version)",
+    "trigger_mode": "data_api, polygon, both, rtds, all",
     "execution_mode": "paper (live is not available in this version)",
     "bookstore_mode": "rest, ws, ws+snapshot",
     "sizing_mode": "ratio, fixed_usdc (bankroll is not available in this version)",
@@ -194,9 +209,7 @@ def require_chain(settings: Settings) -> None:
 
     :raises ConfigurationError: a trigger mode with polygon, and no URL to read it from.
     """
-    if settings.trigger_mode is TriggerMode.DATA_API:
-        return
-    if not settings.polygon_http_url:
+    if settings.trigger_mode.uses_polygon and not settings.polygon_http_url:
         raise ConfigurationError(
             f"POLYGON_HTTP_URL is not set; TRIGGER_MODE={settings.trigger_mode} needs one or more http(s) URLs"
         )
@@ -215,8 +228,6 @@ def misspelt() -> list[tuple[str, str]]:
 
 
 def _refuse_what_is_not_built(settings: Settings) -> None:
-    if settings.trigger_mode in {TriggerMode.RTDS, TriggerMode.ALL}:
-        raise ConfigurationError(_line("trigger_mode", settings.trigger_mode))
     if settings.execution_mode is ExecutionMode.LIVE:
         raise ConfigurationError(_line("execution_mode", settings.execution_mode))
     if settings.sizing_mode is SizingMode.BANKROLL:

@@ -57,9 +57,7 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("TRIGGER_MODE", "foo", "TRIGGER_MODE is 'foo'; accepted: data_api, polygon, both"),
-        ("TRIGGER_MODE", "rtds", "TRIGGER_MODE is 'rtds'; accepted: data_api, polygon, both"),
-        ("TRIGGER_MODE", "all", "TRIGGER_MODE is 'all'"),
+        ("TRIGGER_MODE", "foo", "TRIGGER_MODE is 'foo'; accepted: data_api, polygon, both, rtds, all"),
         ("EXECUTION_MODE", "live", "EXECUTION_MODE is 'live'; accepted: paper"),
         ("BOOKSTORE_MODE", "WS+REST", "BOOKSTORE_MODE is 'WS+REST'; accepted: rest, ws, ws+snapshot"),
         ("LEADERS", "0x12", "LEADERS is '0x12'; accepted: comma-separated addresses"),
@@ -99,8 +97,16 @@ def test_keys_inside_urls_are_not_echoed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not any(secret in said for secret in ("hunter2", "SECRETKEY", "T0KEN"))
 
 
-def test_a_chain_trigger_without_a_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIGGER_MODE", "both")
+@pytest.mark.parametrize("mode", ["data_api", "rtds"])
+def test_a_trigger_without_the_chain_needs_no_chain(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setenv("TRIGGER_MODE", mode)
+
+    require_chain(load())
+
+
+@pytest.mark.parametrize("mode", ["polygon", "both", "all"])
+def test_a_chain_trigger_without_a_url_is_refused(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setenv("TRIGGER_MODE", mode)
 
     with pytest.raises(ConfigurationError, match="POLYGON_HTTP_URL is not set"):
         require_chain(load())
