@@ -9,13 +9,14 @@
 
 `POST /control/...` with a JSON object; sizes and prices are decimal strings
 
-- `drop` {kind: "market"|"chain", code?, reason?, refuse?}: cut the sockets, or close them with a
+- `drop` {kind: "market"|"chain"|"rtds", code?, reason?, refuse?}: cut the sockets, or close them with a
   code; `refuse` is the HTTP status new ones get from now on, 0 lets them in again
 - `freeze` {kind, frozen: true, future?}: keep sockets open, answer PING, send nothing; `future`
   freezes new ones as well
 - `mute` {logs?, heads?}: silence one kind of chain subscription
-- `lag` {blocks?, logs?, range?, data_api_ms?}: head that many blocks back; no logs for the newest
-  blocks; widest range of `eth_getLogs`; delay of Data API rows
+- `lag` {blocks?, logs?, range?, data_api_ms?, rtds_ms?, rtds_silence_ms?}: head that many blocks
+  back; no logs for the newest blocks; widest range of `eth_getLogs`; delay of Data API rows and of
+  the live stream; how long the stream goes on without a PING
 - `latency` {path: "/", ms} or {sockets_ms}
 - `error` {target: "/clob/books" or "eth_getLogs", status?, body, count: 1}: a path answers 500
   unless told otherwise; a method answers the JSON-RPC error `body`, or with that HTTP status
@@ -37,7 +38,7 @@ from copytrade.sandbox.scripting import Script
 from copytrade.sandbox.sessions import Sessions
 from copytrade.sandbox.world import ReorgFate, World
 
-SOCKET_KINDS = ("market", "chain")
+SOCKET_KINDS = ("market", "chain", "rtds")
 
 Command = Callable[[dict[str, Any]], Any]
 
@@ -156,11 +157,15 @@ class ControlService:
         self._faults.logs_blind_blocks = _whole(body, "logs", self._faults.logs_blind_blocks)
         self._faults.logs_range_max = _whole(body, "range", self._faults.logs_range_max)
         self._data_api.delay_ms = _whole(body, "data_api_ms", self._data_api.delay_ms)
+        self._faults.rtds_delay_ms = _whole(body, "rtds_ms", self._faults.rtds_delay_ms)
+        self._faults.rtds_silence_ms = _whole(body, "rtds_silence_ms", self._faults.rtds_silence_ms)
         return {
             "blocks": self._faults.rpc_lag_blocks,
             "logs": self._faults.logs_blind_blocks,
             "range": self._faults.logs_range_max,
             "data_api_ms": self._data_api.delay_ms,
+            "rtds_ms": self._faults.rtds_delay_ms,
+            "rtds_silence_ms": self._faults.rtds_silence_ms,
         }
 
     def _latency(self, body: dict[str, Any]) -> dict[str, Any]:

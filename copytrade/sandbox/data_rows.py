@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from copytrade.sandbox import digest
 from copytrade.sandbox.events import BUY
 from copytrade.sandbox.exchange import Exchange
+from copytrade.sandbox.happening import SettlementSent
 from copytrade.sandbox.ledger import FillLedger, FillRecord, Holding
 from copytrade.sandbox.micro import ONE, json_number
+from copytrade.sandbox.settlement import Fill
 
 DUST = ONE // 10
 """Positions below 0.1 shares are not listed by default."""
@@ -46,6 +49,31 @@ def activity(exchange: Exchange, record: FillRecord) -> dict[str, Any]:
         "type": "TRADE",
         "usdc_size": json_number(paid),
         "is_combo": False,
+    }
+
+
+def stream_row(exchange: Exchange, fill: Fill, sent: SettlementSent) -> dict[str, Any]:
+    """Return the payload of the live stream: camel case, a checksummed wallet, the second of the match."""
+    described = _described(exchange, fill.token)
+    return {
+        "asset": str(fill.token),
+        "bio": "",
+        "conditionId": fill.condition,
+        "eventSlug": described["event_slug"],
+        "icon": "",
+        "name": "",
+        "outcome": described["outcome"],
+        "outcomeIndex": described["outcome_index"],
+        "price": round(fill.collateral / fill.size, PRICE_DECIMALS),
+        "profileImage": "",
+        "proxyWallet": digest.checksummed(fill.owner),
+        "pseudonym": "",
+        "side": "BUY" if fill.side == BUY else "SELL",
+        "size": json_number(fill.size),
+        "slug": described["slug"],
+        "timestamp": sent.at_ms // 1_000,
+        "title": described["title"],
+        "transactionHash": sent.tx_hash,
     }
 
 

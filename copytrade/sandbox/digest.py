@@ -36,6 +36,16 @@ def derive_address(*parts: object) -> str:
     return "0x" + derive("address", *parts)[12:].hex()
 
 
+@functools.lru_cache(maxsize=4_096)
+def checksummed(address: str) -> str:
+    """Return an address with the capitals that make up its checksum (EIP-55)."""
+    digits = address[2:].lower()
+    nibbles = keccak256(digits.encode()).hex()
+    return "0x" + "".join(
+        digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, nibbles, strict=False)
+    )
+
+
 def derive_token(*parts: object) -> int:
     """Return a 77-digit CTF-like token id that depends only on `parts`."""
     attempt = 0

@@ -17,6 +17,7 @@ from copytrade.sandbox.happening import (
     Listener,
     MarketOpened,
     MarketResolved,
+    SettlementSent,
     TickChanged,
     TradePrinted,
 )
@@ -236,6 +237,8 @@ class Exchange:
         for _, fill in fills:
             bought = fill.size if fill.side == BUY else -fill.size
             self._held[fill.owner, fill.token] += bought
+        sent = tuple(fill for _, fill in fills)
+        self._publish(SettlementSent(tx_hash=pending.tx_hash, fills=sent, at_ms=self._timeline.now_ms))
 
     def _transaction(self, market: Market) -> PendingTransaction:
         shareable = self._pending and self._pending[-1].to == market.exchange

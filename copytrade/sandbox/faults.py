@@ -43,6 +43,10 @@ class Faults:
     """Kinds of sockets whose upgrade is refused, with the HTTP status."""
     latency_ms: dict[str, int] = field(default_factory=dict)
     """Delay of HTTP answers by path prefix."""
+    rtds_delay_ms: int = 1_000
+    """The live stream tells a settlement this long after its match, and up to a second more."""
+    rtds_silence_ms: int = 360_000
+    """The live stream ends for a client that sends no PING for so long."""
     rules: list[ErrorRule] = field(default_factory=list)
 
     def delay_ms(self, path: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from copytrade.sandbox.book import LevelChange
 from copytrade.sandbox.chain import Block
 from copytrade.sandbox.market import Market
+from copytrade.sandbox.settlement import Fill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,15 @@ class TradePrinted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementSent:
+    """One `matchOrders` was sent to the chain; its fills in the order of their logs, the taker's last."""
+
+    tx_hash: str
+    fills: tuple[Fill, ...]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TickChanged:
     """The market's tick changed; `market` already has the new one."""
 
@@ -95,6 +105,7 @@ Happening = (
     | BookChanged
     | BookPublished
     | TradePrinted
+    | SettlementSent
     | TickChanged
     | MarketOpened
     | MarketResolved

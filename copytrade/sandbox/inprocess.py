@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from copytrade.sandbox.http_message import BadRequestError, Request, Response, json_response, split_target
-from copytrade.sandbox.venue import Venue
+from copytrade.sandbox.venue import Venue, socket_kind
 
 
 class LocalSocket:
     """A connection within the process; `receive` raises EOFError once it is closed."""
 
     def __init__(self, venue: Venue, kind: str) -> None:
-        """Connect to the `chain` or the `market` socket."""
+        """Connect to a socket of the kind `chain`, `market` or `rtds`."""
         self._venue = venue
         self._inbox: asyncio.Queue[str | None] = asyncio.Queue()
         self._open = True
@@ -73,8 +73,8 @@ class LocalVenue:
             return json_response(error.body, status=error.status)
 
     def connect(self, target: str) -> LocalSocket:
-        """Open a socket at "/rpc" or "/ws/market"; raises ConnectionRefusedError as faults say."""
+        """Open a socket at "/rpc", "/ws/market" or "/ws/rtds"; raises ConnectionRefusedError as faults say."""
         path, query = split_target(target)
         if self._venue.gate(Request(method="GET", path=path, query=query)) is not None:
             raise ConnectionRefusedError(target)
-        return LocalSocket(self._venue, "chain" if path.startswith("/rpc") else "market")
+        return LocalSocket(self._venue, socket_kind(path) or "")

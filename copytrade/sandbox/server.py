@@ -141,6 +141,7 @@ def urls_of(host: str, port: int) -> dict[str, str]:
         "POLYGON_HTTP_URL": f"{http}/rpc",
         "CLOB_HTTP_URL": f"{http}/clob",
         "CLOB_MARKET_WS_URL": f"{socket}/ws/market",
+        "RTDS_WS_URL": f"{socket}/ws/rtds",
         "GAMMA_HTTP_URL": f"{http}/gamma",
         "DATA_API_HTTP_URL": f"{http}/data",
         "CONTROL_URL": f"{http}/control",

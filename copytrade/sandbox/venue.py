@@ -14,16 +14,19 @@ from copytrade.sandbox.control import ControlService
 from copytrade.sandbox.data_api import DataApiService
 from copytrade.sandbox.faults import Faults
 from copytrade.sandbox.gamma import GammaService
-from copytrade.sandbox.happening import Happening
+from copytrade.sandbox.happening import Happening, SettlementSent
 from copytrade.sandbox.http_message import Request, Response, json_response
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.market_socket import MarketFeed, MarketSession
 from copytrade.sandbox.replay import Recording
 from copytrade.sandbox.rpc import RpcService
 from copytrade.sandbox.rpc_socket import RpcSession
+from copytrade.sandbox.rtds import RtdsFeed, RtdsSession
 from copytrade.sandbox.sessions import Outlet, Sessions, Wire
 from copytrade.sandbox.websocket import WebSocket
 from copytrade.sandbox.world import World
+
+AnySession = MarketSession | RpcSession | RtdsSession
 
 
 class Service(Protocol):
@@ -61,6 +64,13 @@ class Venue:
             recorded=() if recording is None else recording.rows,
         )
         self._feed = MarketFeed(exchange=exchange, sessions=self._market_sessions)
+        self._stream = RtdsFeed(
+            exchange=exchange,
+            timeline=world.timeline,
+            faults=self.faults,
+            sessions=self._rtds_sessions,
+            seed=world.config.seed,
+        )
         self._control = ControlService(world=world, faults=self.faults, sessions=self._sessions, data_api=self._data)
         world.listen(self._tell)
 
@@ -88,7 +98,7 @@ class Venue:
 
     def gate(self, request: Request) -> Response | None:
         """Refuse an upgrade on an unknown path, or where a fault says so."""
-        kind = _socket_kind(request.path)
+        kind = socket_kind(request.path)
         if kind is None:
             return json_response({"error": "not found"}, status=404)
         status = self.faults.refused_sockets.get(kind)
@@ -96,31 +106,34 @@ class Venue:
 
     async def converse(self, request: Request, socket: WebSocket) -> None:
         """Serve an accepted socket until it ends."""
-        session = self.attach(_socket_kind(request.path) or "", socket)
+        session = self.attach(socket_kind(request.path) or "", socket)
         try:
             async for text in socket.messages():
                 self.hear(session, text)
         finally:
             self.detach(session)
 
-    def attach(self, kind: str, wire: Wire) -> MarketSession | RpcSession:
-        """Open a session of the kind `chain` or `market` that sends through `wire`."""
+    def attach(self, kind: str, wire: Wire) -> AnySession:
+        """Open a session of the kind `chain`, `market` or `rtds` that sends through `wire`."""
         outlet = Outlet(wire, kind=kind, faults=self.faults)
         self._sockets += 1
-        session = (
-            RpcSession(outlet=outlet, service=self._rpc, faults=self.faults, name=str(self._sockets))
-            if kind == "chain"
-            else MarketSession(outlet=outlet, exchange=self._world.exchange, snapshot=self._snapshot)
-        )
+        session = self._session(outlet, name=str(self._sockets))
         self._sessions.add(session)
         return session
 
-    def hear(self, session: MarketSession | RpcSession, text: str) -> None:
+    def _session(self, outlet: Outlet, *, name: str) -> AnySession:
+        if outlet.kind == "chain":
+            return RpcSession(outlet=outlet, service=self._rpc, faults=self.faults, name=name)
+        if outlet.kind == "rtds":
+            return RtdsSession(outlet=outlet, faults=self.faults, now_ms=lambda: self._world.now_ms, name=name)
+        return MarketSession(outlet=outlet, exchange=self._world.exchange, snapshot=self._snapshot)
+
+    def hear(self, session: AnySession, text: str) -> None:
         """Hand a session a message of its client."""
         self._world.advance(self._now_ms())
         session.receive(text)
 
-    def detach(self, session: MarketSession | RpcSession) -> None:
+    def detach(self, session: AnySession) -> None:
         """Forget a session whose client is gone."""
         self._sessions.discard(session)
 
@@ -139,7 +152,13 @@ class Venue:
     def _market_sessions(self) -> list[MarketSession]:
         return [session for session in self._sessions.of_kind("market") if isinstance(session, MarketSession)]
 
+    def _rtds_sessions(self) -> list[RtdsSession]:
+        return [session for session in self._sessions.of_kind("rtds") if isinstance(session, RtdsSession)]
+
     def _tell(self, happening: Happening) -> None:
+        if isinstance(happening, SettlementSent):
+            self._stream.tell(happening)
+            return
         for session in self._sessions.of_kind("chain"):
             if isinstance(session, RpcSession):
                 session.tell(happening)
@@ -161,5 +180,6 @@ def _split_prefix(path: str) -> tuple[str, str]:
     return prefix, f"/{rest}"
 
 
-def _socket_kind(path: str) -> str | None:
-    return {"/rpc": "chain", "/ws/market": "market"}.get(path.rstrip("/"))
+def socket_kind(path: str) -> str | None:
+    """Return which feed a socket on this path is, None for an unknown path."""
+    return {"/rpc": "chain", "/ws/market": "market", "/ws/rtds": "rtds"}.get(path.rstrip("/"))
