@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, exists, func, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
+from copytrade.adapters.sql import hot
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
 from copytrade.adapters.sql.rows import attempt_of, attempt_values, reasons_json, recorded_fill_of
-from copytrade.adapters.sql.statements import insert
 from copytrade.adapters.sql.tables import AWAITS_DECISION, IS_OPEN, execution_attempt, execution_fill, leader_fill
 from copytrade.domain.attempts import AttemptStatus, Settlement, reason
 from copytrade.domain.booking import end
@@ -54,26 +54,15 @@ def open_attempts(connection: Connection) -> tuple[ExecutionAttempt, ...]:
 
 def record(connection: Connection, attempt: ExecutionAttempt) -> bool:
     """Store an attempt, and that its fill needs none any more; False if there is one."""
-    statement = insert(connection, execution_attempt).values(attempt_values(attempt))
-    unless_decided = statement.on_conflict_do_nothing(index_elements=["leader_fill_id", "strategy_id", "account_id"])
-    if connection.execute(unless_decided.returning(execution_attempt.c.id)).first() is None:
+    if hot.RECORD.run(connection, attempt_values(attempt)).rowcount != 1:
         return False
-    connection.execute(
-        update(leader_fill).where(leader_fill.c.id == attempt.leader_fill_id).values(awaits_decision=False)
-    )
+    hot.IS_DECIDED.run(connection, {"fill_id": attempt.leader_fill_id})
     return True
 
 
 def submit(connection: Connection, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
     """Move PENDING to SUBMITTED; False if it is not PENDING, or its fill is orphaned and it ends here."""
-    is_orphaned = exists().where(
-        leader_fill.c.id == execution_attempt.c.leader_fill_id, leader_fill.c.orphaned_at.is_not(None)
-    )
-    done = connection.execute(
-        update(execution_attempt)
-        .where(execution_attempt.c.id == attempt_id, execution_attempt.c.status == AttemptStatus.PENDING, ~is_orphaned)
-        .values(status=AttemptStatus.SUBMITTED, order_hash=order_hash, placed_at=placed_at_ms)
-    )
+    done = hot.SUBMIT.run(connection, {"attempt_id": attempt_id, "hash": order_hash, "at_ms": placed_at_ms})
     if done.rowcount == 1:
         return True
     attempt = find(connection, attempt_id)

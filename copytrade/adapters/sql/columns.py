@@ -13,13 +13,15 @@ column by another in SQL would drop the fraction.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from sqlalchemy import CHAR, REAL, Numeric, Text, Uuid, cast
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from copytrade.domain.units import MICRO
@@ -37,6 +39,13 @@ _SIX_DECIMALS: Final = Decimal("0.000001")
 
 def _is_sqlite(dialect: Dialect) -> bool:
     return dialect.name == "sqlite"
+
+
+@lru_cache(maxsize=4_096)
+def instant_text(value: int) -> str:
+    """Return a time as text that sorts; a batch holds few different ones."""
+    moment = _EPOCH + timedelta(milliseconds=value)
+    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
 
 
 class Id(TypeDecorator[UUID]):
@@ -93,10 +102,7 @@ class Instant(TypeDecorator[int]):
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        moment = _EPOCH + timedelta(milliseconds=value)
-        if _is_sqlite(dialect):
-            return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-        return moment
+        return instant_text(value) if _is_sqlite(dialect) else _EPOCH + timedelta(milliseconds=value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
         if value is None:
@@ -125,3 +131,16 @@ class JsonText(TypeDecorator[str]):
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return cast(column, Text)
+
+
+class Texts(TypeDecorator[list[str]]):
+    """A list of texts as one parameter; never a column."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if _is_sqlite(dialect) else ARRAY(Text))
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+        return json.dumps(value) if _is_sqlite(dialect) else value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, and_, case, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, select, update
 
-from copytrade.adapters.sql.statements import insert
+from copytrade.adapters.sql import hot
 from copytrade.adapters.sql.tables import polygon_cursor
 from copytrade.ports.leader_fills import Cursor, CursorScope
 
@@ -28,25 +28,20 @@ def find(connection: Connection, scope: CursorScope) -> Cursor | None:
 
 def advance(connection: Connection, cursor: Cursor, *, now_ms: Millis) -> None:
     """Move a cursor forward, or make it; neither of its blocks ever goes back here."""
-    statement = insert(connection, polygon_cursor).values(
-        exchange_address=cursor.scope.exchange_address,
-        leader_address=cursor.scope.leader_address,
-        role=_ROLE,
-        last_processed_block=cursor.last_processed_block,
-        proved_block=cursor.proved_block,
-        updated_at=now_ms,
-    )
-    given, stored = statement.excluded, polygon_cursor.c
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["exchange_address", "leader_address", "role"],
-            set_={
-                "last_processed_block": _later(stored.last_processed_block, given.last_processed_block),
-                "proved_block": _later(stored.proved_block, given.proved_block),
-                "updated_at": given.updated_at,
-            },
-        )
-    )
+    values = {
+        "exchange_address": cursor.scope.exchange_address,
+        "leader_address": cursor.scope.leader_address,
+        "role": _ROLE,
+        "last_processed_block": cursor.last_processed_block,
+        "proved_block": cursor.proved_block,
+        "updated_at": now_ms,
+    }
+    hot.ADVANCE.run(connection, values)
+
+
+def forget(connection: Connection, leader_address: str) -> None:
+    """Forget how far a leader of his own was read: it is to be read again."""
+    connection.execute(delete(polygon_cursor).where(_is_of(CursorScope(leader_address=leader_address))))
 
 
 def rewind(connection: Connection, block: int, *, now_ms: Millis) -> None:
@@ -61,10 +56,6 @@ def rewind(connection: Connection, block: int, *, now_ms: Millis) -> None:
             updated_at=now_ms,
         )
     )
-
-
-def _later(stored: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((or_(stored.is_(None), given > stored), given), else_=stored)
 
 
 def _is_of(scope: CursorScope) -> ColumnElement[bool]:

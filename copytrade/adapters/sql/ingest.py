@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Boolean, Connection, bindparam, case, null, select, update
-from sqlalchemy import insert as plain_insert
 
-from copytrade.adapters.sql import cursors
-from copytrade.adapters.sql.leaders import enabled_leaders
-from copytrade.adapters.sql.rows import Values, recorded_fill_of, recorded_fill_values
-from copytrade.adapters.sql.statements import chunks, insert
+from copytrade.adapters.sql import cursors, hot
+from copytrade.adapters.sql.rows import Values, leader_of, recorded_fill_of, recorded_fill_values
+from copytrade.adapters.sql.statements import chunks
 from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
 from copytrade.domain.dedupe import KnownFill, join
 from copytrade.domain.fills import Source
@@ -46,10 +44,10 @@ _CHANGE: Final = (
 
 def ingest(connection: Connection, seen: FillsSeen, *, now_ms: Millis) -> Ingested:
     """Store a batch; see the port for what makes two reports one fill."""
-    leaders = enabled_leaders(connection, {sighting.fill.leader for sighting in seen.sightings})
+    leaders, is_any_known = _followed(connection, seen)
     followed = [sighting for sighting in seen.sightings if sighting.fill.leader in leaders]
     joined = join(
-        _known(connection, {sighting.fill.tx_hash for sighting in followed}),
+        _known(connection, {sighting.fill.tx_hash for sighting in followed}) if is_any_known else (),
         followed,
         leader_ids={address: leader.id for address, leader in leaders.items()},
     )
@@ -59,6 +57,16 @@ def ingest(connection: Connection, seen: FillsSeen, *, now_ms: Millis) -> Ingest
     if seen.cursor is not None:
         cursors.advance(connection, seen.cursor, now_ms=now_ms)
     return Ingested(new=joined.new, joined=joined.met)
+
+
+def _followed(connection: Connection, seen: FillsSeen) -> tuple[Mapping[str, Leader], bool]:
+    """Return the sighted leaders that are enabled, and whether any sighted transaction has fills of them."""
+    if not seen.sightings:
+        return {}, False
+    addresses = {sighting.fill.leader for sighting in seen.sightings}
+    tx_hashes = {sighting.fill.tx_hash for sighting in seen.sightings}
+    rows = hot.FOLLOWED.rows(connection, {"addresses": [*addresses], "tx_hashes": [*tx_hashes]})
+    return {row.address: leader_of(row) for row in rows}, any(row.is_known for row in rows)
 
 
 def _known(connection: Connection, tx_hashes: Iterable[str]) -> list[KnownFill]:
@@ -118,25 +126,20 @@ def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[s
     rows = [
         {
             **recorded_fill_values(recorded),
+            "confirmed_at": None,
+            "orphaned_at": None,
             "awaits_decision": is_copied(leaders[recorded.fill.leader], recorded.fill.fill_ts_ms),
             "created_at": now_ms,
         }
         for recorded in new
     ]
-    connection.execute(plain_insert(leader_fill), rows)
+    hot.ADD_FILL.run_many(connection, rows)
 
 
 def _keep_raw(connection: Connection, reports: Sequence[tuple[Sighting, UUID]], *, now_ms: Millis) -> None:
-    """Keep payloads as received; one that was kept before its fill was known is linked to it."""
-    if not reports:
-        return
-    statement = insert(connection, leader_fill_raw)
-    linked = statement.on_conflict_do_update(
-        index_elements=["source", "source_key"],
-        set_={"leader_fill_id": statement.excluded.leader_fill_id},
-        where=leader_fill_raw.c.leader_fill_id.is_(None),
-    )
-    connection.execute(linked, [_raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports])
+    if reports:
+        rows = [_raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports]
+        hot.KEEP_RAW.run_many(connection, rows)
 
 
 def _raw_values(sighting: Sighting, fill_id: UUID, *, now_ms: Millis) -> Values:

@@ -6,25 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, exists, select, update
 
+from copytrade.adapters.sql import cursors
 from copytrade.adapters.sql.rows import leader_of, leader_values
-from copytrade.adapters.sql.statements import chunks, insert
+from copytrade.adapters.sql.statements import insert
 from copytrade.adapters.sql.tables import execution_attempt, leader, leader_fill
 from copytrade.ports.ledger import UnknownLeaderError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from uuid import UUID
 
     from copytrade.domain.leaders import Leader
-
-
-def enabled_leaders(connection: Connection, addresses: Iterable[str]) -> dict[str, Leader]:
-    """Return those of the addresses that are enabled leaders."""
-    return {
-        row.address: leader_of(row)
-        for some in chunks(addresses)
-        for row in connection.execute(select(leader).where(leader.c.enabled, leader.c.address.in_(some)))
-    }
 
 
 def all_leaders(connection: Connection) -> tuple[Leader, ...]:
@@ -34,6 +25,7 @@ def all_leaders(connection: Connection) -> tuple[Leader, ...]:
 
 def add_leader(connection: Connection, given: Leader) -> bool:
     """Store a leader or enable a disabled one; False if the address is enabled already."""
+    before_ms = connection.execute(select(leader.c.followed_since).where(leader.c.address == given.address)).scalar()
     statement = insert(connection, leader).values(leader_values(given))
     renewed = {name: statement.excluded[name] for name in leader_values(given) if name not in {"id", "address"}}
     stored_id = connection.execute(
@@ -44,6 +36,8 @@ def add_leader(connection: Connection, given: Leader) -> bool:
     if stored_id is None:
         return False
     _await_decisions(connection, stored_id, given)
+    if before_ms is not None and given.followed_since_ms < before_ms:
+        cursors.forget(connection, given.address)
     return True
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, Dialect, Table
 
 T = TypeVar("T")
 
@@ -19,7 +19,12 @@ PARAMETERS_MAX: Final = 1_000
 
 def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """Return an insert into `table` that can say what to do about a conflict."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return insert_on(connection.dialect, table)
+
+
+def insert_on(dialect: Dialect, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return the same for a database that is not connected to yet."""
+    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:

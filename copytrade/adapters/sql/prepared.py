@@ -1,0 +1,99 @@
+"""Statements compiled once for each database and given to the driver as text.
+
+SQLAlchemy builds, hashes and looks up a statement each time it is executed, which costs more than a small
+write itself. What a fill waits for goes through here instead: the text still comes from the tables, and the
+columns' own types still convert the values, both ways.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import BindParameter, Connection, CursorResult, Dialect, Insert, Update
+    from sqlalchemy.types import TypeEngine
+
+    Statement = Select[Any] | Insert | Update
+    Convert = Callable[[Any], Any]
+
+Values = dict[str, Any]
+
+
+class Prepared:
+    """One statement; `build` writes it for a database, and is asked once for each kind."""
+
+    def __init__(self, build: Callable[[Dialect], Statement]) -> None:
+        self._build = build
+        self._texts: dict[str, _Text] = {}
+
+    def run(self, connection: Connection, values: Values) -> CursorResult[Any]:
+        """Execute with one set of values by parameter name."""
+        text = self._text(connection)
+        return connection.exec_driver_sql(text.sql, text.parameters(values))
+
+    def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Execute once for each row."""
+        text = self._text(connection)
+        parameters = [text.parameters(row) for row in rows]
+        # One row alone goes the short way: executemany of it costs a driver more.
+        connection.exec_driver_sql(text.sql, parameters if len(parameters) > 1 else parameters[0])
+
+    def rows(self, connection: Connection, values: Values) -> list[Any]:
+        """Execute a SELECT and return its rows, each with its columns as attributes."""
+        text = self._text(connection)
+        return text.rows(connection.exec_driver_sql(text.sql, text.parameters(values)))
+
+    def _text(self, connection: Connection) -> _Text:
+        dialect = connection.dialect
+        text = self._texts.get(dialect.name)
+        if text is None:
+            text = self._texts[dialect.name] = _Text(self._build(dialect), dialect)
+        return text
+
+
+class _Text:
+    """A statement as one driver takes it."""
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        binds: Mapping[str, BindParameter[Any]] = {name: bind for bind, name in compiled.bind_names.items()}
+        self.sql = str(compiled)
+        self._is_positional: bool = compiled.positional
+        self._writers = [(name, _writer(binds[name].type, dialect)) for name in compiled.positiontup or binds]
+        self._fixed = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
+        self._dialect = dialect
+        self._columns = list(statement.selected_columns) if isinstance(statement, Select) else []
+        self._names = [str(column.key) for column in self._columns]
+        self._readers: list[Convert | None] = []
+
+    def parameters(self, values: Values) -> Any:
+        """Return the values as the driver takes them."""
+        given = {**self._fixed, **values} if self._fixed else values
+        if self._is_positional:
+            return tuple([given[name] if write is None else write(given[name]) for name, write in self._writers])
+        return {name: given[name] if write is None else write(given[name]) for name, write in self._writers}
+
+    def rows(self, result: CursorResult[Any]) -> list[Any]:
+        """Return what the driver found as domain values."""
+        if not self._readers:
+            kinds = [column[1] for column in result.context.cursor.description]
+            self._readers = [
+                column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind)
+                for column, kind in zip(self._columns, kinds, strict=True)
+            ]
+        return [
+            SimpleNamespace(**dict(zip(self._names, map(_read, self._readers, found), strict=True))) for found in result
+        ]
+
+
+def _read(read: Convert | None, value: Any) -> Any:
+    return value if read is None else read(value)
+
+
+def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
