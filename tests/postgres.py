@@ -49,7 +49,7 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield make_url(given).set(drivername=DRIVER).render_as_string(hide_password=False)
         return
-    with _started_server() as url:
+    with started_server() as url:
         yield url
 
 
@@ -66,7 +66,8 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def _started_server() -> Iterator[str]:
+def started_server(settings: tuple[str, ...] = THROW_AWAY) -> Iterator[str]:
+    """Start a server, give the URL of its maintenance database, and leave nothing behind."""
     binaries = _find_binaries()
     owner = _server_owner()
     # Sockets have short paths, whatever the temporary folder of this machine is.
@@ -76,7 +77,7 @@ def _started_server() -> Iterator[str]:
             os.chown(home, owner.pw_uid, owner.pw_gid)
             binaries = _reachable(binaries, home=home)
         _initialise(binaries, home=home, owner=owner)
-        with _running(binaries, home=home, owner=owner):
+        with _running(binaries, home=home, owner=owner, settings=settings):
             yield URL.create(
                 DRIVER, username="postgres", database="postgres", query={"host": str(home)}
             ).render_as_string()
@@ -155,8 +156,10 @@ def _initialise(binaries: Binaries, *, home: Path, owner: pwd.struct_passwd | No
 
 
 @contextmanager
-def _running(binaries: Binaries, *, home: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
-    options = [part for setting in THROW_AWAY for part in ("-c", setting)]
+def _running(
+    binaries: Binaries, *, home: Path, owner: pwd.struct_passwd | None, settings: tuple[str, ...]
+) -> Iterator[None]:
+    options = [part for setting in settings for part in ("-c", setting)]
     log = home / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
