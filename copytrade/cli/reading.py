@@ -23,7 +23,7 @@ _STATUSES: Final = ", ".join(AttemptStatus)
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show counts, cursors and the last events."""
+    """Show counts, which source was first, cursors and the last events."""
     asyncio.run(_status(as_json=as_json))
 
 
@@ -56,6 +56,7 @@ async def _status(*, as_json: bool) -> None:
                   "attempts_by_status", "reasons", "registry"):  # fmt: skip
         print_pairs(title.replace("_", " "), found[title] or {"none": ""})
     print_pairs("open positions", {"count": found["open_positions"]})
+    _print_rows("race of the sources", found["race"])
     _print_rows("cursors", found["cursors"])
     events = [{**row, "detail": json.dumps(row["detail"], default=str)[:100]} for row in found["events"]]
     _print_rows("last events", [{name: row[name] for name in ("at", "code", "detail")} for row in events])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Select, func, or_, select, text
 
 from copytrade.adapters.sql.columns import Instant, JsonText, Micro
+from copytrade.adapters.sql.race import race
 from copytrade.adapters.sql.tables import (
     execution_attempt,
     leader,
@@ -54,7 +55,7 @@ class SqlReports:
         self._database = database
 
     async def status(self, *, now_ms: Millis) -> PlainRow:
-        """Return counts and the last events, all as of one instant."""
+        """Return counts, the race of the sources and the last events, all as of one instant."""
         return await self._database.read(partial(_status, now_ms=now_ms))
 
     async def attempts(self, *, limit: int, leader: str | None = None, status: str | None = None) -> list[PlainRow]:
@@ -113,6 +114,7 @@ def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
         },
         "fills_by_first_source": _counts(connection, fill.source),
         "reports_by_source": _counts(connection, leader_fill_raw.c.source),
+        "race": race(connection, now_ms=now_ms),
         "attempts_by_decision": _counts(connection, execution_attempt.c.decision),
         "attempts_by_status": _counts(connection, execution_attempt.c.status),
         "reasons": _reasons(connection),
