@@ -1,0 +1,179 @@
+"""The stages from a chain frame to the executor's queue, on a real ledger; the venue's side is still."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from benchmarks.chain_logs import EXCHANGE, FIRST_BLOCK, block_hash
+from copytrade.adapters.paper.executor import PaperExecutor
+from copytrade.adapters.polygon.source import PolygonSource
+from copytrade.adapters.sql.engine import open_database
+from copytrade.adapters.sql.ledger import SqlLedger
+from copytrade.adapters.system import SystemClock
+from copytrade.domain.ids import COPY_STRATEGY_ID
+from copytrade.domain.latency import Latency
+from copytrade.domain.sizing import SizingMode
+from copytrade.domain.units import MICRO
+from copytrade.engine.decide import Approved, Decide, Waits
+from copytrade.engine.inbox import Inbox
+from copytrade.engine.ingest import Ingest
+from copytrade.engine.listeners import Listeners
+from copytrade.engine.portfolio import Portfolio
+from copytrade.engine.roll import LedgerRoll
+from copytrade.strategies.copy import CopyRules
+from tests.fakes import FakeBooks, FakeRegistry
+from tests.makers import a_book, a_leader, a_market, micro
+
+CHAIN_ID = 137
+NEVER_MS = 3_600_000
+HEAD_EVERY_S = 2.0
+
+RULES = CopyRules(
+    copy_ratio=MICRO,
+    max_usdc_per_trade=micro("100"),
+    maker_leader_ratio=MICRO,
+    sizing_mode=SizingMode.RATIO,
+    slippage_bps_max=300,
+    order_ttl_ms=5_000,
+    fill_max_age_ms=NEVER_MS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """A running path: push frames in, take approved attempts out."""
+
+    ledger: SqlLedger
+    frames: asyncio.Queue[str]
+    orders: asyncio.Queue[Approved]
+
+
+@asynccontextmanager
+async def working(url: str, leaders: Sequence[str]) -> AsyncIterator[Working]:
+    """Run source, ingest and decide with these leaders until the block ends."""
+    async with open_database(url) as database:
+        ledger, clock = SqlLedger(database), SystemClock()
+        for address in leaders:
+            await ledger.add_leader(a_leader(address=address, followed_since_ms=clock.now_ms() - 60_000))
+        roll = LedgerRoll(ledger, clock)
+        await roll.refresh()
+        frames: asyncio.Queue[str] = asyncio.Queue()
+        orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=1_000)
+        ingest, decide = await _stages(ledger, clock, roll, orders)
+        tasks = [
+            asyncio.create_task(ingest.run("polygon", _source(ledger, clock, roll, frames))),
+            asyncio.create_task(decide.run()),
+            asyncio.create_task(_beat(frames, clock)),
+        ]
+        try:
+            yield Working(ledger=ledger, frames=frames, orders=orders)
+            for task in tasks:
+                assert not task.done(), repr(task)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stages(
+    ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, orders: asyncio.Queue[Approved]
+) -> tuple[Ingest, Decide]:
+    books = FakeBooks()
+    await books.show(a_book(asks="0.51:1000000"))
+    executor = PaperExecutor(
+        books=books,
+        clock=clock,
+        decision_latency=Latency(median_ms=0),
+        submit_latency=Latency(median_ms=150),
+        seed=0,
+        quote_stale_ms=5_000,
+    )
+    portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
+    facts: dict[str, Any] = {
+        "ledger": ledger,
+        "portfolio": portfolio,
+        "notifier": Listeners(),
+        "roll": roll,
+        "registry": FakeRegistry(a_market()),
+        "inbox": Inbox(),
+        "clock": clock,
+    }
+    waits = Waits(unmapped_ms=5_000, book_ms=5_000)
+    decide = Decide(
+        strategy_id=COPY_STRATEGY_ID, rules=RULES, waits=waits, books=books, executor=executor, orders=orders, **facts
+    )
+    return Ingest(**facts), decide
+
+
+def _source(ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, frames: asyncio.Queue[str]) -> PolygonSource:
+    async def connect(_url: str) -> _Socket:
+        return _Socket(frames)
+
+    return PolygonSource(
+        http_urls=("http://node.invalid",),
+        ws_urls=("ws://node.invalid",),
+        exchanges=(EXCHANGE,),
+        exchanges_v1=(),
+        chain_id=CHAIN_ID,
+        poll_interval_ms=NEVER_MS,
+        clock=clock,
+        roll=roll,
+        cursors=ledger,
+        transport=httpx.MockTransport(lambda request: _answer(request, clock)),
+        connector=connect,
+    )
+
+
+class _Socket:
+    """Receives what is pushed; every subscription is confirmed."""
+
+    def __init__(self, frames: asyncio.Queue[str]) -> None:
+        self._frames = frames
+
+    async def send(self, text: str) -> None:
+        asked = json.loads(text)
+        self._frames.put_nowait(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": hex(asked["id"])}))
+
+    async def recv(self) -> str:
+        return await self._frames.get()
+
+    async def close(self) -> None:
+        return
+
+
+def _header(clock: SystemClock) -> dict[str, Any]:
+    """Return the head of a chain on which nothing moves: pushed logs lie ahead of it."""
+    number = FIRST_BLOCK - 1
+    return {
+        "number": hex(number),
+        "hash": block_hash(number),
+        "parentHash": block_hash(number - 1),
+        "timestamp": hex(clock.now_ms() // 1000),
+        "logsBloom": "0x" + "00" * 256,
+    }
+
+
+def _answer(request: httpx.Request, clock: SystemClock) -> httpx.Response:
+    asked = json.loads(request.content)
+    many = asked if isinstance(asked, list) else [asked]
+    answers = [{"jsonrpc": "2.0", "id": one["id"], "result": _result(one["method"], clock)} for one in many]
+    return httpx.Response(200, json=answers if isinstance(asked, list) else answers[0])
+
+
+def _result(method: str, clock: SystemClock) -> Any:
+    return {"eth_chainId": hex(CHAIN_ID), "eth_getLogs": []}.get(method, _header(clock))
+
+
+async def _beat(frames: asyncio.Queue[str], clock: SystemClock) -> None:
+    """Announce a head now and then, as a living node does."""
+    while True:
+        params = {"subscription": "0x1", "result": _header(clock)}
+        frames.put_nowait(json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params}))
+        await asyncio.sleep(HEAD_EVERY_S)
