@@ -11,7 +11,15 @@ from copytrade.domain.booking import ImpossibleExecutionError, book, end
 from copytrade.domain.dedupe import KnownFill, join
 from copytrade.domain.leaders import is_copied
 from copytrade.domain.positions import Position
-from copytrade.ports.leader_fills import ChainConfirmed, Cursor, CursorScope, FillsConfirmed
+from copytrade.ports.leader_fills import (
+    ChainConfirmed,
+    Cursor,
+    CursorScope,
+    FillsConfirmed,
+    LogRef,
+    ProvedRange,
+    StoredLog,
+)
 from copytrade.ports.ledger import Booked, Ingested, Ledger, Orphaned, UnknownLeaderError
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
-    from copytrade.ports.leader_fills import FillsRemoved, FillsSeen, LogRef
+    from copytrade.ports.leader_fills import FillsRemoved, FillsSeen
 
 Report = tuple["Source", str]
 
@@ -55,6 +63,7 @@ class MemoryLedger(Ledger):
         self.payloads: dict[Report, str] = {}
         self.executions: list[ExecutionFill] = []
         self.events: list[Event] = []
+        self.proved: tuple[ProvedRange, ...] = ()
         self._leaders: dict[str, Leader] = {}
         self._cursors: dict[CursorScope, Cursor] = {}
         self._by_tx: dict[str, list[StoredFill]] = defaultdict(list)
@@ -70,6 +79,8 @@ class MemoryLedger(Ledger):
         if known is not None and known.enabled:
             return False
         self._leaders[leader.address] = leader if known is None else replace(leader, id=known.id)
+        if known is not None and leader.followed_since_ms < known.followed_since_ms:
+            self._cursors.pop(CursorScope(leader_address=leader.address), None)
         return True
 
     async def remove_leader(self, address: str) -> None:
@@ -102,6 +113,8 @@ class MemoryLedger(Ledger):
             self._keep_raw(sighting, self.stored[fill_id])
         if seen.cursor is not None:
             self._advance(seen.cursor)
+        for proved in seen.proved:
+            self.proved = _with_range(self.proved, proved)
         return Ingested(new=joined.new, joined=joined.met)
 
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
@@ -119,6 +132,7 @@ class MemoryLedger(Ledger):
                 already_sent.append(attempt)
         if removed.rewind_to is not None:
             self._rewind(removed.rewind_to)
+            self.proved = _cut_above(self.proved, removed.rewind_to)
         return Orphaned(
             fills=tuple(stored.recorded for stored in fills),
             cancelled=tuple(cancelled),
@@ -132,6 +146,33 @@ class MemoryLedger(Ledger):
                 stored.confirmed_at_ms = confirmed.at_ms
                 count += 1
         return count
+
+    async def unconfirmed_logs(self) -> tuple[StoredLog, ...]:
+        found = [
+            StoredLog(
+                ref=LogRef(block_hash=place.block_hash, tx_hash=fill.tx_hash, log_index=place.log_index),
+                block_number=place.block_number,
+                leader=fill.leader,
+            )
+            for stored in self.stored.values()
+            if stored.confirmed_at_ms is None and stored.orphaned_at_ms is None
+            if (place := (fill := stored.recorded.fill).place) is not None
+        ]
+        return tuple(sorted(found, key=lambda log: (log.block_number, log.ref.log_index)))
+
+    async def unmatched_rows(
+        self, *, detected_from_ms: Millis, detected_to_ms: Millis, noted_as: str
+    ) -> tuple[RecordedFill, ...]:
+        noted = {event.detail.get("fill") for event in self.events if event.code == noted_as}
+        found = [
+            stored.recorded
+            for stored in self.stored.values()
+            if stored.recorded.fill.place is None
+            and stored.orphaned_at_ms is None
+            and detected_from_ms <= stored.recorded.fill.detected_at_ms <= detected_to_ms
+            and str(stored.recorded.id) not in noted
+        ]
+        return tuple(sorted(found, key=lambda recorded: recorded.fill.detected_at_ms))
 
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         decided = {attempt.leader_fill_id for attempt in self._attempts.values()}
@@ -304,3 +345,41 @@ def _order_of_events(recorded: RecordedFill) -> tuple[int, float, int, int, UUID
     block = float("inf") if fill.place is None else fill.place.block_number
     log = 0 if fill.place is None else fill.place.log_index
     return fill.fill_ts_ms, block, log, fill.detected_at_ms, recorded.id
+
+
+def _with_range(ranges: tuple[ProvedRange, ...], new: ProvedRange) -> tuple[ProvedRange, ...]:
+    """Add a range, as one with those of its kind that it touches."""
+    touching = [
+        one
+        for one in ranges
+        if (one.scope, one.is_single_source) == (new.scope, new.is_single_source)
+        and one.from_block <= new.to_block + 1
+        and one.to_block >= new.from_block - 1
+    ]
+    whole = replace(
+        new,
+        from_block=min([new.from_block, *(one.from_block for one in touching)]),
+        to_block=max([new.to_block, *(one.to_block for one in touching)]),
+        methods=new.methods.union(*(one.methods for one in touching)),
+    )
+    kept = [one for one in ranges if one not in touching]
+    return tuple(
+        sorted(
+            [*kept, whole],
+            key=lambda one: (
+                one.scope.exchange_address,
+                one.scope.leader_address,
+                one.is_single_source,
+                one.from_block,
+            ),
+        )
+    )
+
+
+def _cut_above(ranges: tuple[ProvedRange, ...], block: int) -> tuple[ProvedRange, ...]:
+    """Forget what is above `block` of what was proved for everyone."""
+    return tuple(
+        replace(one, to_block=min(one.to_block, block)) if one.scope == CursorScope() else one
+        for one in ranges
+        if one.scope != CursorScope() or one.from_block <= block
+    )

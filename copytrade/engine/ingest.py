@@ -13,6 +13,7 @@ from copytrade.ports.leader_fills import (
     FillsRemoved,
     FillsSeen,
     SourceNote,
+    SourceProgress,
     SourceUnusableError,
 )
 
@@ -73,6 +74,9 @@ class Ingest:
                 await self._ledger.confirm(event)
             case SourceNote():
                 await self._note(event.code, {"source": event.source, **event.detail})
+            case SourceProgress():
+                detail = {"source": event.source, **event.detail}
+                self._notifier.tell(Noted(code=event.code, detail=detail, at_ms=self._clock.now_ms()))
             case _:
                 assert_never(event)
 

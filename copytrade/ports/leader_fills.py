@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -39,16 +40,41 @@ class Cursor:
     proved_block: int | None
 
 
+class ProofMethod(StrEnum):
+    """What showed that an answer for a block is complete."""
+
+    BLOOM = "bloom"
+    SECOND_READ = "second_read"
+    SECOND_PROVIDER = "second_provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedRange:
+    """Final blocks, both ends included, that were proved complete for a scope; adjacent ones become one.
+
+    `is_single_source` if all there is for some of them is the word of one provider.
+    """
+
+    scope: CursorScope
+    from_block: int
+    to_block: int
+    methods: frozenset[ProofMethod]
+    is_single_source: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillsSeen:
     """Fills a source reports, with the cursor that moves once they are stored (in the same transaction).
 
-    A live notification carries no cursor; a completed range does, also when it holds no fills.
+    A live notification carries no cursor; a completed range does, also when it holds no fills. What was
+    proved travels with the cursor that tells of it; `head_block` is the newest block the nodes know.
     """
 
     source: Source
     sightings: tuple[Sighting, ...]
     cursor: Cursor | None = None
+    proved: tuple[ProvedRange, ...] = ()
+    head_block: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +123,16 @@ class SourceNote:
     detail: Mapping[str, object]
 
 
-SourceEvent: TypeAlias = FillsSeen | FillsRemoved | FillsConfirmed | ChainConfirmed | SourceNote
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceProgress:
+    """How far long work has come, for who watches now: it is shown, and kept nowhere."""
+
+    source: Source
+    code: str
+    detail: Mapping[str, object]
+
+
+SourceEvent: TypeAlias = FillsSeen | FillsRemoved | FillsConfirmed | ChainConfirmed | SourceNote | SourceProgress
 
 
 class LeaderRoll(Protocol):
@@ -115,6 +150,22 @@ class CursorReader(Protocol):
 
     async def cursor(self, scope: CursorScope) -> Cursor | None:
         """Return the cursor of exactly this scope, None if it never moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLog:
+    """A log that is the place of a stored fill."""
+
+    ref: LogRef
+    block_number: int
+    leader: str
+
+
+class StoredLogs(Protocol):
+    """The logs behind stored fills, as last committed."""
+
+    async def unconfirmed_logs(self) -> tuple[StoredLog, ...]:
+        """Return the logs of fills that are neither confirmed nor orphaned, lowest block first."""
 
 
 class LeaderFillSource(Protocol):

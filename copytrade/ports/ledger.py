@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         FillsConfirmed,
         FillsRemoved,
         FillsSeen,
+        StoredLog,
     )
 
 
@@ -72,7 +73,8 @@ class Ledger(Protocol):
     async def add_leader(self, leader: Leader) -> bool:
         """Store a leader; False, changing nothing, if the address is known and enabled.
 
-        A known but disabled one is enabled again with the new values (its fills stay).
+        A known but disabled one is enabled again with the new values (its fills stay). If it is followed
+        from an earlier time than before, its own cursor is forgotten: what came before is still to be read.
         """
 
     async def remove_leader(self, address: str) -> None:
@@ -97,14 +99,29 @@ class Ledger(Protocol):
         side) and size, and completes it: place, amounts, fee, role, dedupe key; the source and time of
         detection stay the first. An API row meets a stored fill in the same way, each stored fill meeting
         at most as many rows of one source as are identical (multiset). The cursor never moves back here.
-        Fills of addresses that are no leader, or a disabled one, are ignored.
+        Fills of addresses that are no leader, or a disabled one, are ignored. Proved ranges of one scope
+        that touch become one, those that rest on a single source apart from the others.
         """
 
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
-        """Mark the fills of removed logs, cancel their PENDING attempts (ORPHANED), move the global cursor back."""
+        """Mark the fills of removed logs, cancel their PENDING attempts (ORPHANED), move the global cursor back.
+
+        What was proved above the block it falls back to is proved no more.
+        """
 
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
         """Set `confirmed_at` of fills that lack it and are not orphaned; return how many."""
+
+    async def unconfirmed_logs(self) -> tuple[StoredLog, ...]:
+        """Return the logs of fills that are neither confirmed nor orphaned, lowest block first."""
+
+    async def unmatched_rows(
+        self, *, detected_from_ms: Millis, detected_to_ms: Millis, noted_as: str
+    ) -> tuple[RecordedFill, ...]:
+        """Return fills that only an API has reported, detected in that time, both ends included, oldest first.
+
+        Left out are orphaned ones, and those whose id is the "fill" of a `worker_event` called `noted_as`.
+        """
 
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         """Return fills since their leader was followed that have no attempt, oldest first; orphaned ones left out."""

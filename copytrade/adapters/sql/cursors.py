@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, and_, case, delete, select, update
+from sqlalchemy import Connection, and_, case, select, update
 
 from copytrade.adapters.sql import hot
 from copytrade.adapters.sql.tables import polygon_cursor
@@ -37,11 +37,6 @@ def advance(connection: Connection, cursor: Cursor, *, now_ms: Millis) -> None:
         "updated_at": now_ms,
     }
     hot.ADVANCE.run(connection, values)
-
-
-def forget(connection: Connection, leader_address: str) -> None:
-    """Forget how far a leader of his own was read: it is to be read again."""
-    connection.execute(delete(polygon_cursor).where(_is_of(CursorScope(leader_address=leader_address))))
 
 
 def rewind(connection: Connection, block: int, *, now_ms: Millis) -> None:

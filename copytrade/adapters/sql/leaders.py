@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, exists, select, update
 
-from copytrade.adapters.sql import cursors
 from copytrade.adapters.sql.rows import leader_of, leader_values
 from copytrade.adapters.sql.statements import insert
 from copytrade.adapters.sql.tables import execution_attempt, leader, leader_fill
@@ -25,7 +24,6 @@ def all_leaders(connection: Connection) -> tuple[Leader, ...]:
 
 def add_leader(connection: Connection, given: Leader) -> bool:
     """Store a leader or enable a disabled one; False if the address is enabled already."""
-    before_ms = connection.execute(select(leader.c.followed_since).where(leader.c.address == given.address)).scalar()
     statement = insert(connection, leader).values(leader_values(given))
     renewed = {name: statement.excluded[name] for name in leader_values(given) if name not in {"id", "address"}}
     stored_id = connection.execute(
@@ -36,8 +34,6 @@ def add_leader(connection: Connection, given: Leader) -> bool:
     if stored_id is None:
         return False
     _await_decisions(connection, stored_id, given)
-    if before_ms is not None and given.followed_since_ms < before_ms:
-        cursors.forget(connection, given.address)
     return True
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
-from copytrade.adapters.sql import attempts, chain, cursors, events, executions, ingest, leaders
+from copytrade.adapters.sql import attempts, chain, cursors, events, executions, leaders, proofs, witness
 from copytrade.adapters.sql import markets as registry
 from copytrade.ports.ledger import Ledger
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         FillsConfirmed,
         FillsRemoved,
         FillsSeen,
+        StoredLog,
     )
     from copytrade.ports.ledger import Booked, Ingested, Orphaned
 
@@ -40,7 +41,7 @@ class SqlLedger(Ledger):
         self._database = database
 
     async def add_leader(self, leader: Leader) -> bool:
-        return await self._database.write_alone(partial(leaders.add_leader, given=leader))
+        return await self._database.write_alone(partial(proofs.add_leader, given=leader))
 
     async def remove_leader(self, address: str) -> None:
         await self._database.write(partial(leaders.remove_leader, address=address))
@@ -52,13 +53,23 @@ class SqlLedger(Ledger):
         return await self._database.read(partial(cursors.find, scope=scope))
 
     async def ingest(self, seen: FillsSeen, *, now_ms: Millis) -> Ingested:
-        return await self._database.write_alone(partial(ingest.ingest, seen=seen, now_ms=now_ms))
+        return await self._database.write_alone(partial(proofs.ingest, seen=seen, now_ms=now_ms))
 
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
-        return await self._database.write_alone(partial(chain.orphan, removed=removed, now_ms=now_ms))
+        return await self._database.write_alone(partial(proofs.orphan, removed=removed, now_ms=now_ms))
 
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
         return await self._database.write_alone(partial(chain.confirm, confirmed=confirmed))
+
+    async def unconfirmed_logs(self) -> tuple[StoredLog, ...]:
+        return await self._database.read(witness.unconfirmed_logs)
+
+    async def unmatched_rows(
+        self, *, detected_from_ms: Millis, detected_to_ms: Millis, noted_as: str
+    ) -> tuple[RecordedFill, ...]:
+        return await self._database.read(
+            partial(witness.unmatched_rows, first_ms=detected_from_ms, last_ms=detected_to_ms, noted_as=noted_as)
+        )
 
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         return await self._database.read(partial(attempts.undecided, limit=limit))

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, func, or_, select, text
 from copytrade.adapters.sql.columns import Instant, JsonText, Micro
 from copytrade.adapters.sql.race import race
 from copytrade.adapters.sql.tables import (
+    chain_head,
     execution_attempt,
     leader,
     leader_fill,
@@ -143,13 +144,15 @@ def _reasons(connection: Connection) -> dict[str, int]:
 
 
 def _cursors(connection: Connection, *, now_ms: Millis) -> list[PlainRow]:
-    """Return the cursors with how long ago each moved and how many of its blocks are not proved yet."""
+    """Return the cursors: how long ago each moved, how far behind the head it is, and how far its proof is."""
+    head = connection.execute(select(func.max(chain_head.c.block_number))).scalar_one()
     found = []
     for row in connection.execute(select(polygon_cursor).order_by(*polygon_cursor.primary_key)):
-        proved = row.proved_block
+        read, proved = row.last_processed_block, row.proved_block
         lag = {
             "moved_ms_ago": now_ms - row.updated_at,
-            "unproved_blocks": None if proved is None else row.last_processed_block - proved,
+            "blocks_behind_head": None if head is None else max(0, head - read),
+            "unproved_blocks": None if proved is None else read - proved,
         }
         found.append(_plain(row, list(polygon_cursor.c)) | lag)
     return found

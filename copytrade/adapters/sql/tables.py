@@ -209,6 +209,27 @@ polygon_cursor: Final = Table(
     CheckConstraint("proved_block <= last_processed_block", name="proved_block"),
 )
 
+proved_range: Final = Table(
+    "proved_range",
+    metadata,
+    Column("exchange_address", Text, primary_key=True),
+    Column("leader_address", Text, primary_key=True),
+    Column("single_source", Boolean, primary_key=True),
+    Column("from_block", BigInteger, primary_key=True),
+    _required("to_block", BigInteger),
+    _required("method", Text),
+    _required("proved_at", Instant),
+    CheckConstraint("from_block <= to_block", name="blocks"),
+)
+
+chain_head: Final = Table(
+    "chain_head",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    _required("block_number", BigInteger),
+    _required("updated_at", Instant),
+)
+
 market_registry: Final = Table(
     "market_registry",
     metadata,
