@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 
 UNKNOWN_CATEGORY: Final = "unknown"
 
+TOKEN_ID_DIGITS_MAX: Final = 78
+RESERVED_BITS: Final = ((1 << 64) - 1) << 40
+"""Zero in Protocol V2 position ids, and in no v1 token id but by a chance of one in 2^64."""
+MODULE_SHIFT: Final = 248
+COMBO_MODULE: Final = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeToken:
@@ -62,3 +68,23 @@ class Market:
     def outcome_of(self, token_id: str) -> str:
         """Return the outcome's label, or "?" for a token of another market."""
         return next((token.outcome for token in self.tokens if token.token_id == token_id), "?")
+
+
+def is_token_id(text: str) -> bool:
+    """Whether a text is the decimal of a uint256 above zero."""
+    return text.isascii() and text.isdecimal() and len(text) <= TOKEN_ID_DIGITS_MAX and 0 < int(text) < 2**256
+
+
+def is_position_id(token_id: str) -> bool:
+    """Whether a token is of Protocol V2 (the official client's rule)."""
+    return is_token_id(token_id) and int(token_id) & RESERVED_BITS == 0
+
+
+def is_combo(token_id: str) -> bool:
+    """Whether a token stands for several markets at once: a V2 position of the combo module, with no book here."""
+    return is_position_id(token_id) and int(token_id) >> MODULE_SHIFT == COMBO_MODULE
+
+
+def condition_of_position(token_id: str) -> str:
+    """Return the condition in a Protocol V2 position id: all its bits but the outcome's, as 64 digits."""
+    return f"0x{int(token_id) >> 8:062x}00"

@@ -146,9 +146,9 @@ class Decide:
         self._notifier.tell(Decided(recorded=recorded, attempt=attempt, market=facts.market, book=book))
 
     async def _gather(self, recorded: RecordedFill) -> copy.CopyFacts:
-        """Collect what the decision needs, waiting within bounds; a fill that is too old waits for nothing."""
+        """Collect what the decision needs, waiting within bounds; a fill that cannot be copied waits for nothing."""
         fill = recorded.fill
-        patient = not copy.is_too_old(fill, now_ms=self._clock.now_ms(), rules=self._rules)
+        patient = copy.may_be_copied_later(fill, now_ms=self._clock.now_ms(), rules=self._rules)
         started_ms = self._clock.monotonic_ms()
         self._registry.complete_soon(fill.token_id)
         market = await self._market(fill.token_id, wait_ms=self._waits.unmapped_ms if patient else 0)

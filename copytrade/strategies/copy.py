@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from copytrade.domain.attempts import Decision, Reason, reason
 from copytrade.domain.book import BookView, QuoteTier
 from copytrade.domain.fills import LeaderFill, LeaderRole, Side
+from copytrade.domain.market import is_combo
 from copytrade.domain.sizing import Size, SizingMode, copy_size, fixed_size, limit_price
 from copytrade.domain.units import format_micro, notional_down, scaled_down
 
@@ -100,6 +101,11 @@ def is_too_old(fill: LeaderFill, *, now_ms: Millis, rules: CopyRules) -> bool:
     return now_ms - fill.fill_ts_ms > rules.fill_max_age_ms
 
 
+def may_be_copied_later(fill: LeaderFill, *, now_ms: Millis, rules: CopyRules) -> bool:
+    """Tell whether waiting for a market or a book can help: never for one too old, nor for a combo."""
+    return not is_too_old(fill, now_ms=now_ms, rules=rules) and not is_combo(fill.token_id)
+
+
 def _skip(refusals: list[Reason], ratio: Ratio) -> Verdict:
     return Verdict(decision=Decision.SKIP, reasons=tuple(refusals), ratio=ratio, size=0, limit=0)
 
@@ -132,6 +138,8 @@ def _not_followed(facts: CopyFacts) -> list[Reason]:
 
 def _market_refusals(facts: CopyFacts) -> list[Reason]:
     market = facts.market
+    if is_combo(facts.fill.token_id):
+        return [reason("COMBO", token_id=facts.fill.token_id)]
     if market is None:
         return [reason("UNMAPPED", token_id=facts.fill.token_id, waited_ms=facts.unmapped_waited_ms)]
     refused = []

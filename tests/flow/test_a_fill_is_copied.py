@@ -125,6 +125,19 @@ def test_a_token_nobody_knows_is_skipped_as_unmapped_after_the_wait() -> None:
     run_virtual(main, epoch_ms=START_MS)
 
 
+def test_a_combo_is_skipped_at_once_and_asked_of_nobody() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.sees(a_fill(token_id=str(3 << 248 | 7 << 120)))
+        await asyncio.sleep(1)
+
+        [attempt] = await stage.attempts()
+        assert [one.code for one in attempt.reasons] == ["COMBO"]
+        assert attempt.decided_at_ms == START_MS
+        assert stage.registry.fetched == []
+
+    play(script)
+
+
 def test_a_token_without_a_book_is_skipped_after_the_wait() -> None:
     async def script(stage: Stage) -> None:
         await stage.sees(a_fill())

@@ -61,6 +61,15 @@ def test_a_touch_beyond_the_limit_is_no_reason_to_skip() -> None:
     assert codes(verdict) == ["RESTS_AT_LIMIT"]
 
 
+def test_a_combo_is_refused_for_what_it_is() -> None:
+    combo = str(3 << 248 | 7 << 120 | 1)
+
+    verdict = decide(facts(fill=a_fill(token_id=combo), market=None, view=None), rules())
+
+    assert verdict.decision is Decision.SKIP
+    assert codes(verdict) == ["COMBO"]
+
+
 def test_a_sell_is_cut_to_what_is_held_and_says_so() -> None:
     verdict = decide(facts(fill=a_fill(side=Side.SELL), held=micro("40.5")), rules())
 
