@@ -164,8 +164,13 @@ class Tip:
             await self._emit(FillsRemoved(logs=_ordered(stale)))
 
     async def _rewind(self, head: Header) -> None:
-        """Go back to the last block that is still on the chain, taking back what came after it."""
+        """Go back to the last block that is still on the chain, taking back what came after it.
+
+        :raises BadAnswer: nothing we hold was replaced; the answers that said so are of two chains.
+        """
         ancestor = await self._common_ancestor(head)
+        if ancestor == self.at:
+            raise BadAnswer("(all nodes)", f"block {ancestor + 1}: replaced while it was read")
         orphaned = self._recent.drop_above(ancestor)
         logs = {ref_of_sighting(sighting) for block in orphaned for sighting in block.sightings}
         _log.warning("polygon.reorg", depth=self.at - ancestor, ancestor=ancestor, fills=len(logs))

@@ -179,3 +179,28 @@ def test_a_reorg_during_a_long_outage_is_found_before_the_gap_is_read():
             assert kept.notes("GAP_FILLED")
 
     virtual(story)
+
+
+def test_blocks_replaced_between_the_look_at_the_head_and_their_reading_cost_one_round():
+    async def story() -> None:
+        chain, kept = a_chain(finality=10), Kept()
+
+        def replace_once(method: str, params: list[object]) -> None:
+            if method == "eth_getBlockByNumber" and params[0] == hex(21):
+                chain.faults = lambda *_: None
+                chain.reorg(2, tell=False)
+                chain.mine(chain.fill("in the other block"))
+                chain.mine()
+
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.faults = replace_once
+            chain.mine(chain.fill("gone"))
+            chain.mine()
+            await asyncio.sleep(5)
+
+        assert kept.transactions() == [tx("in the other block")]
+        assert kept.at() == chain.head.number
+        assert kept.notes("REORG") == []
+
+    virtual(story)
