@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -33,9 +34,26 @@ def find_anvil() -> Path:
     return found
 
 
+class Anvil:
+    """A running node; `address` is its "host:port"."""
+
+    def __init__(self, process: subprocess.Popen[bytes], address: str) -> None:
+        self.address = address
+        self._process = process
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop it in its tracks for a while: connections stay, nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+
 @contextmanager
-def running_anvil(*, genesis_s: int) -> Iterator[str]:
-    """Run a node of its own with an empty chain that mines when told; give its "host:port"."""
+def running_anvil(*, genesis_s: int) -> Iterator[Anvil]:
+    """Run a node of its own with an empty chain that mines when told."""
     command = [find_anvil(), "--port", "0", "--chain-id", str(CHAIN_ID), "--timestamp", str(genesis_s)]
     command += ["--no-mining", "--order", "fifo", "--accounts", str(SENDERS)]
     command += ["--slots-in-an-epoch", str(FINAL_BEHIND // 2)]
@@ -44,7 +62,7 @@ def running_anvil(*, genesis_s: int) -> Iterator[str]:
             [*_die_with_the_tests(), *map(str, command)], stdin=subprocess.DEVNULL, stdout=said, stderr=said
         )
         try:
-            yield _address(process, said.fileno())
+            yield Anvil(process, _address(process, said.fileno()))
         finally:
             process.terminate()
             process.wait(STOP_SECONDS_MAX)

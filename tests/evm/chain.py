@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.evm import orders
-from tests.evm.anvil import CHAIN_ID, running_anvil
+from tests.evm.anvil import CHAIN_ID, Anvil, running_anvil
 from tests.evm.orders import Match, Row
 from tests.evm.proxy import SocketProxy
 
@@ -24,8 +24,9 @@ Transaction = dict[str, str]
 class EvmChain:
     """What happens on the chain; `sockets` is the WebSocket side as a source sees it."""
 
-    def __init__(self, address: str, client: httpx.AsyncClient, sockets: SocketProxy) -> None:
-        self.http_url = f"http://{address}"
+    def __init__(self, node: Anvil, client: httpx.AsyncClient, sockets: SocketProxy) -> None:
+        self.http_url = f"http://{node.address}"
+        self.hanging = node.hanging
         self.sockets = sockets
         self._client = client
         self._senders: list[str] = []
@@ -92,7 +93,7 @@ class EvmChain:
         """Replace the newest blocks by others; subscribers hear of removed logs first, unless they are not told."""
         head = await self.head()
         gone = {(await self.header(number))["hash"] for number in range(head - depth + 1, head + 1)}
-        await self.rpc("anvil_rollback", hex(depth))
+        await self.rpc("anvil_rollback", depth)
         await self.sockets.take_back(gone, tell=tell)
         self._stamp_s = int((await self.header())["timestamp"], 16)
         for block in blocks:
@@ -119,9 +120,9 @@ class EvmChain:
 @asynccontextmanager
 async def a_chain(*, genesis_s: int = GENESIS_S, blocks: int = 10) -> AsyncIterator[EvmChain]:
     """Give a fresh chain of some empty blocks on a node of its own."""
-    with running_anvil(genesis_s=genesis_s) as address:
-        async with httpx.AsyncClient() as client, SocketProxy(f"ws://{address}").serving() as sockets:
-            chain = EvmChain(address, client, sockets)
+    with running_anvil(genesis_s=genesis_s) as node:
+        async with httpx.AsyncClient() as client, SocketProxy(f"ws://{node.address}").serving() as sockets:
+            chain = EvmChain(node, client, sockets)
             await chain.place_exchanges()
             await chain.mine_empty(blocks)
             yield chain

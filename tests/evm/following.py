@@ -74,6 +74,11 @@ class Book:
         cursor = await self.ledger.cursor(CursorScope())
         return -1 if cursor is None else cursor.last_processed_block
 
+    async def proved(self) -> int:
+        """Return how far that is proved."""
+        cursor = await self.ledger.cursor(CursorScope())
+        return -1 if cursor is None or cursor.proved_block is None else cursor.proved_block
+
 
 class Feed:
     """Stores what a source reports, and tells when something is stored."""
@@ -84,11 +89,18 @@ class Feed:
         self.notes: list[SourceNote] = []
         self._stored = asyncio.Event()
         self._confirmed = -1
+        self._failure: Exception | None = None
 
     async def run(self, source: PolygonSource) -> None:
-        async for event in source.events():
-            await self._store(event)
+        """Store what the source reports until cancelled."""
+        try:
+            async for event in source.events():
+                await self._store(event)
+                self._stored.set()
+        except Exception as error:
+            self._failure = error
             self._stored.set()
+            raise
 
     async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something that was stored makes it hold."""
@@ -96,6 +108,8 @@ class Feed:
             async with asyncio.timeout(DEADLINE_S):
                 while True:
                     self._stored.clear()
+                    if self._failure is not None:
+                        raise self._failure
                     if await holds():
                         return
                     await self._stored.wait()
@@ -114,6 +128,10 @@ class Feed:
     async def until_live(self, chain: EvmChain) -> None:
         """Wait until the source is at the head and has subscribed to heads and logs."""
         await self.until_at_head(chain)
+        await self.until_subscribed(chain)
+
+    async def until_subscribed(self, chain: EvmChain) -> None:
+        """Wait until the node has accepted the subscriptions."""
         async with asyncio.timeout(DEADLINE_S):
             while chain.sockets.subscriptions < SUBSCRIPTIONS:
                 await asyncio.sleep(POLL_S)
@@ -122,13 +140,13 @@ class Feed:
         """Mine until all that was mined so far is read, final and proved; return what is stored then."""
         last = await chain.head()
         for _ in range(SETTLING_BLOCKS_MAX):
-            cursor = await self.book.ledger.cursor(CursorScope())
-            proved = -1 if cursor is None or cursor.proved_block is None else cursor.proved_block
-            if min(proved, self._confirmed) >= last:
+            if min(await self.book.proved(), self._confirmed) >= last:
                 return await self.book.stored()
             await chain.mine()
             await self.until_at_head(chain)
-        raise AssertionError(f"block {last} is not settled; proved {proved}, confirmed {self._confirmed}")
+        raise AssertionError(
+            f"block {last} is not settled; proved {await self.book.proved()}, confirmed {self._confirmed}"
+        )
 
     async def until_at_head(self, chain: EvmChain) -> None:
         """Wait until the newest block has been read."""

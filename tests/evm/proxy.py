@@ -19,6 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+END_DEADLINE_S = 10.0
+POLL_S = 0.005
+
 Notification = dict[str, Any]
 
 
@@ -52,6 +55,12 @@ class SocketProxy:
         """Break every connection without a word."""
         for session in self._sessions:
             session.client.transport.abort()
+
+    async def until_no_one_is_connected(self) -> None:
+        """Wait until the last client is gone."""
+        async with asyncio.timeout(END_DEADLINE_S):
+            while self._sessions:
+                await asyncio.sleep(POLL_S)
 
     async def take_back(self, gone: set[str], *, tell: bool) -> None:
         """Deliver nothing of these blocks any more, and take back what was delivered, the newest first."""
@@ -141,20 +150,20 @@ class DoubtfulHttp(httpx.AsyncBaseTransport):
         self.lag_blocks = 0
         self.hides_logs = False
         self.fails = False
-        self.calls = 0
         self._network = httpx.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path != "/doubtful":
             return await self._network.handle_async_request(request)
-        self.calls += 1
         if self.fails:
             raise httpx.ConnectError("down", request=request)
         asked = json.loads(await request.aread())
         return httpx.Response(200, json={"jsonrpc": "2.0", "id": asked["id"]} | await self._answer(request.url, asked))
 
     async def aclose(self) -> None:
+        """Close what is open; the next request opens it anew."""
         await self._network.aclose()
+        self._network = httpx.AsyncHTTPTransport()
 
     async def _answer(self, url: httpx.URL, asked: dict[str, Any]) -> dict[str, Any]:
         method, params = asked["method"], asked["params"]
