@@ -166,7 +166,7 @@ def parse_row(message: Message) -> ActivityRow:
     tx_hash, stamp = row.get("transactionHash"), row.get("timestamp")
     if not isinstance(tx_hash, str) or not _HASH.fullmatch(tx_hash):
         raise MalformedError("transaction-hash")
-    if isinstance(stamp, bool) or not isinstance(stamp, int) or not STAMP_MIN_S <= stamp <= STAMP_MAX_S:
+    if not isinstance(stamp, int) or not STAMP_MIN_S <= stamp <= STAMP_MAX_S:
         raise MalformedError("timestamp")
     size, price = _number(row.get("size"), "size", AMOUNT_MAX), _number(row.get("price"), "price", Decimal(1))
     shares = _nearest_micro(size)

@@ -121,6 +121,7 @@ async def test_without_a_ping_the_stream_ends_and_stays_open(venue):
         await socket.send("PING")
         async with asyncio.timeout(DEADLINE_S):
             assert await socket.recv() == "PONG"
+        assert await is_silent(socket, 0.6), "a late PING does not bring it back"
 
 
 async def test_a_frozen_stream_answers_pings_and_tells_nothing(venue):

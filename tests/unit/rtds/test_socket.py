@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import websockets.asyncio.server
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
-from copytrade.adapters.rtds.socket import BACKOFF_MAX_S, open_socket
+from copytrade.adapters.rtds.socket import BACKOFF_MAX_S, ActivitySocket, Listener, open_socket
 from copytrade.adapters.rtds.source import RtdsSource
 from copytrade.ports.leader_fills import FillsSeen
-from tests.makers import LEADER, a_leader
+from tests.makers import LEADER, NOW_MS, a_leader
 from tests.unit.rtds.fake_stream import STRANGER, FakeSocket, FakeStream, Roll, Told, a_message, listening, tx
-from tests.virtual_time import VirtualClock
+from tests.virtual_time import VirtualClock, run_virtual
 
 SUBSCRIPTION = {
     "action": "subscribe",
@@ -205,6 +207,67 @@ def test_each_loss_is_a_note_and_what_comes_after_it_is_heard():
 
     assert len(told.keys) == 5
     assert len(told.notes("RECONNECTED")) >= 5
+
+
+def test_a_consumer_that_is_behind_is_no_frozen_stream():
+    async def story(stream: FakeStream, slow: _Slow) -> None:
+        slow.takes_s = 20
+        stream.sockets[0].push(*[a_message()] * 5)
+        await asyncio.sleep(101)
+        assert len(stream.sockets) == 1
+        assert slow.taken == [0] * 5
+
+    _handing_on_slowly(story)
+
+
+def test_a_connection_is_not_dropped_while_a_frame_of_it_is_handed_on():
+    async def story(stream: FakeStream, slow: _Slow) -> None:
+        await stream.chatter(until_s=600)
+        stream.sockets[0].push(a_message())
+        await stream.chatter(until_s=3)
+        slow.takes_s = 20
+        stream.sockets[0].push(a_message())
+        await asyncio.sleep(30)
+        assert slow.taken.count(0) == slow.begun.count(0)
+        assert stream.sockets[0].is_closed
+
+    _handing_on_slowly(story)
+
+
+class _Slow(Listener):
+    """Takes its time with each frame of activity."""
+
+    def __init__(self) -> None:
+        self.takes_s = 0.0
+        self.begun: list[int] = []
+        self.taken: list[int] = []
+
+    async def on_frame(self, frame: str | bytes, connection: int) -> bool:
+        if frame == "PONG":
+            return False
+        self.begun.append(connection)
+        await asyncio.sleep(self.takes_s)
+        self.taken.append(connection)
+        return True
+
+    async def on_lost(self, reason: str, silent_ms: int) -> None: ...
+
+    async def on_back(self, reason: str, silent_ms: int) -> None: ...
+
+
+def _handing_on_slowly(story: Callable[[FakeStream, _Slow], Awaitable[None]]) -> None:
+    async def run() -> None:
+        stream, slow, clock = FakeStream(), _Slow(), VirtualClock()
+        socket = ActivitySocket(
+            "wss://stream.test", listener=slow, clock=clock, rng=random.Random(1), connector=stream.connect
+        )
+        running = asyncio.create_task(socket.run())
+        await asyncio.sleep(0.1)
+        await story(stream, slow)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtual(run, epoch_ms=NOW_MS)
 
 
 async def test_over_a_real_socket():
