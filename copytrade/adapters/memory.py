@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
     from copytrade.ports.leader_fills import FillsRemoved, FillsSeen
+    from copytrade.ports.markets import RegistrySync
 
 Report = tuple["Source", str]
 
@@ -73,6 +74,7 @@ class MemoryLedger(Ledger):
         self._trades: set[tuple[str, str]] = set()
         self._positions: dict[tuple[str, str, str], Position] = {}
         self._markets: dict[str, Market] = {}
+        self._registry_sync: RegistrySync | None = None
 
     async def add_leader(self, leader: Leader) -> bool:
         known = self._leaders.get(leader.address)
@@ -248,9 +250,15 @@ class MemoryLedger(Ledger):
     async def save_markets(self, markets: Sequence[Market]) -> None:
         for market in markets:
             known = self._markets.get(market.condition_id)
-            payouts = market.payouts or (known.payouts if known else None)
+            payouts = (known.payouts if known else None) or market.payouts
             tokens = tuple(sorted(market.tokens, key=lambda token: token.outcome_index))
             self._markets[market.condition_id] = replace(market, payouts=payouts, tokens=tokens)
+
+    async def save_registry_sync(self, sync: RegistrySync | None) -> None:
+        self._registry_sync = sync
+
+    async def registry_sync(self) -> RegistrySync | None:
+        return self._registry_sync
 
     async def markets(self) -> tuple[Market, ...]:
         return tuple(self._markets[condition_id] for condition_id in sorted(self._markets))

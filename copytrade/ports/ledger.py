@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         FillsSeen,
         StoredLog,
     )
+    from copytrade.ports.markets import RegistrySync
 
 
 class LedgerUnavailableError(Exception):
@@ -171,10 +172,16 @@ class Ledger(Protocol):
         """Return every position ever held, closed ones too."""
 
     async def save_markets(self, markets: Sequence[Market]) -> None:
-        """Insert or update markets and their tokens; an update never turns known payouts into none."""
+        """Insert or update markets and their tokens; payouts are recorded once, and no update changes them."""
 
     async def markets(self) -> tuple[Market, ...]:
         """Return every stored market."""
+
+    async def save_registry_sync(self, sync: RegistrySync | None) -> None:
+        """Keep how far the full sync of markets has come, or with None that none is under way."""
+
+    async def registry_sync(self) -> RegistrySync | None:
+        """Return the sync that was under way, None if the last one was finished."""
 
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
         """Append a `worker_event`."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from copytrade.domain.market import Market
+    from copytrade.domain.units import Millis
 
 
 class RegistryUnavailableError(Exception):
     """The venue could not be asked about a token; asking again later may work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySync:
+    """How far a full sync has come: every page before `cursor` is stored."""
+
+    cursor: str
+    started_at_ms: Millis
+    pages: int
+    markets: int
 
 
 class MarketRegistry(Protocol):
@@ -18,10 +30,13 @@ class MarketRegistry(Protocol):
     def market_of(self, token_id: str) -> Market | None:
         """Return the token's market from memory, None if it is not known; never touches the network."""
 
+    def top_tokens(self, markets: int) -> tuple[str, ...]:
+        """Return the tokens of that many open markets, the most liquid first; none before the first sync."""
+
     async def fetch(self, token_id: str) -> Market | None:
         """Ask the venue once about a token that memory lacks, remember and store what it says.
 
-        Concurrent calls for one token share one request.
+        Concurrent calls for one token share one request. A combo is in no listing and is not asked about.
 
         :raises RegistryUnavailableError: the venue did not answer usefully.
         """

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StoredLog,
     )
     from copytrade.ports.ledger import Booked, Ingested, Orphaned
+    from copytrade.ports.markets import RegistrySync
 
 
 class SqlLedger(Ledger):
@@ -112,6 +113,12 @@ class SqlLedger(Ledger):
 
     async def markets(self) -> tuple[Market, ...]:
         return await self._database.read(registry.all_markets)
+
+    async def save_registry_sync(self, sync: RegistrySync | None) -> None:
+        await self._database.write(partial(registry.save_sync, sync=sync))
+
+    async def registry_sync(self) -> RegistrySync | None:
+        return await self._database.read(registry.find_sync)
 
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
         await self._database.write(partial(events.note, code=code, detail=detail, at_ms=at_ms))

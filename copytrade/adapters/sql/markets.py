@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Table, func, select, union
+from sqlalchemy import Connection, Table, delete, func, select, union
 
 from copytrade.adapters.sql.rows import Values, market_of, market_values, token_values
 from copytrade.adapters.sql.statements import insert
-from copytrade.adapters.sql.tables import leader_fill, market_registry, market_token, position
+from copytrade.adapters.sql.tables import leader_fill, market_registry, market_token, position, registry_sync
+from copytrade.ports.markets import RegistrySync
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement
 
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
+
+OPEN_MARKETS: Final = "open"
+IN_CHUNKS: Final[dict[str, Any]] = {"execution_options": {"yield_per": 1_000}}
+"""Rows are made into markets as they come: a hundred thousand of them are never in memory beside the markets."""
 
 
 def save_markets(connection: Connection, markets: Sequence[Market]) -> None:
@@ -30,11 +36,44 @@ def save_markets(connection: Connection, markets: Sequence[Market]) -> None:
 
 def all_markets(connection: Connection) -> tuple[Market, ...]:
     """Return every market by condition, its tokens in outcome order."""
-    tokens: dict[str, list[Any]] = defaultdict(list)
-    for row in connection.execute(select(market_token).order_by(market_token.c.outcome_index)):
-        tokens[row.condition_id].append(row)
-    rows = connection.execute(select(market_registry).order_by(market_registry.c.condition_id))
-    return tuple(market_of(row, tokens[row.condition_id]) for row in rows)
+    by_market = select(market_token).order_by(market_token.c.condition_id, market_token.c.outcome_index)
+    markets = connection.execute(select(market_registry).order_by(market_registry.c.condition_id), **IN_CHUNKS)
+    tokens = groupby(connection.execute(by_market, **IN_CHUNKS), key=attrgetter("condition_id"))
+    return tuple(_together(markets, tokens))
+
+
+def _together(markets: Iterable[Any], tokens: Iterator[tuple[str, Iterator[Any]]]) -> Iterator[Market]:
+    """Meet each market with its tokens; both come by condition, and some markets have none."""
+    condition_id, group = next(tokens, ("", iter(())))
+    for row in markets:
+        if row.condition_id != condition_id:
+            yield market_of(row, ())
+            continue
+        yield market_of(row, group)
+        condition_id, group = next(tokens, ("", iter(())))
+
+
+def save_sync(connection: Connection, sync: RegistrySync | None) -> None:
+    """Keep the sync that is under way, or that none is."""
+    if sync is None:
+        connection.execute(delete(registry_sync))
+        return
+    row: Values = {
+        "listing": OPEN_MARKETS,
+        "cursor": sync.cursor,
+        "started_at": sync.started_at_ms,
+        "pages": sync.pages,
+        "markets": sync.markets,
+    }
+    _upsert(connection, registry_sync, "listing", [row])
+
+
+def find_sync(connection: Connection) -> RegistrySync | None:
+    """Return the sync that is under way."""
+    row = connection.execute(select(registry_sync).where(registry_sync.c.listing == OPEN_MARKETS)).one_or_none()
+    if row is None:
+        return None
+    return RegistrySync(cursor=row.cursor, started_at_ms=row.started_at, pages=row.pages, markets=row.markets)
 
 
 def recent_tokens(connection: Connection, *, since_ms: Millis) -> tuple[str, ...]:
@@ -45,12 +84,12 @@ def recent_tokens(connection: Connection, *, since_ms: Millis) -> tuple[str, ...
 
 
 def _upsert(connection: Connection, table: Table, key: str, rows: list[Values]) -> None:
-    """Write rows over the stored ones, in one order for all writers; known payouts are not forgotten."""
+    """Write rows over the stored ones, in one order for all writers; payouts once recorded stay."""
     if not rows:
         return
     rows.sort(key=lambda values: str(values[key]))
     statement = insert(connection, table)
     given: dict[str, ColumnElement[Any]] = {name: statement.excluded[name] for name in rows[0] if name != key}
     if "payouts" in given:
-        given["payouts"] = func.coalesce(statement.excluded.payouts, table.c.payouts)
+        given["payouts"] = func.coalesce(table.c.payouts, statement.excluded.payouts)
     connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=given), rows)

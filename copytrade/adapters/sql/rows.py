@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode, Reason
@@ -15,7 +17,7 @@ from copytrade.domain.units import format_micro, parse_micro
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from copytrade.domain.units import Price
+    from copytrade.domain.units import Price, Ratio
 
 Values = dict[str, Any]
 
@@ -209,27 +211,38 @@ def market_of(row: Any, tokens: Iterable[Any]) -> Market:
     """Read a row of `market_registry` and its rows of `market_token`, in outcome order."""
     return Market(
         condition_id=row.condition_id,
-        version=row.version,
+        version=sys.intern(row.version),
         title=row.title,
         slug=row.slug,
-        event_slug=row.event_slug,
-        category=row.category,
+        event_slug=sys.intern(row.event_slug),
+        category=sys.intern(row.category),
         end_date_ms=row.end_date,
         enable_order_book=row.enable_order_book,
         accepting_orders=row.accepting_orders,
         closed=row.closed,
         neg_risk=row.neg_risk,
-        tick_size=row.tick_size,
-        min_order_size=row.min_order_size,
-        fees=FeeSchedule(rate=row.fee_rate, exponent=row.fee_exponent),
+        tick_size=_same_amount(row.tick_size),
+        min_order_size=_same_amount(row.min_order_size),
+        fees=_same_schedule(row.fee_rate, row.fee_exponent),
         taker_delay_ms=row.taker_delay_ms,
         tokens=tuple(
-            OutcomeToken(token_id=token.token_id, outcome=token.outcome, outcome_index=token.outcome_index)
+            OutcomeToken(token_id=token.token_id, outcome=sys.intern(token.outcome), outcome_index=token.outcome_index)
             for token in tokens
         ),
         payouts=_payouts_of(row.payouts),
         updated_at_ms=row.updated_at,
     )
+
+
+@lru_cache(maxsize=1_000)
+def _same_amount(amount: int) -> int:
+    """Return the amount itself: a hundred thousand markets share a handful, each kept once."""
+    return amount
+
+
+@lru_cache(maxsize=1_000)
+def _same_schedule(rate: Ratio, exponent: int) -> FeeSchedule:
+    return FeeSchedule(rate=rate, exponent=exponent)
 
 
 def market_values(market: Market) -> Values:

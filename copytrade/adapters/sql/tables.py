@@ -263,6 +263,16 @@ market_token: Final = Table(
 )
 Index("ix_market_token_condition_id", market_token.c.condition_id)
 
+registry_sync: Final = Table(
+    "registry_sync",
+    metadata,
+    Column("listing", Text, primary_key=True),
+    _required("cursor", Text),
+    _required("started_at", Instant),
+    _required("pages", Integer),
+    _required("markets", Integer),
+)
+
 position: Final = Table(
     "position",
     metadata,
