@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from copytrade.adapters.clob.checks import is_doubtful
 from copytrade.adapters.clob.rest import BooksUnavailableError, ClobBooks
 from copytrade.adapters.clob.shelf import Shelf
 from copytrade.adapters.clob.socket import ConnectGate, MarketSocket, connect_to_market
@@ -311,4 +312,4 @@ class ClobBookStore(BookStore):
         proven_at = 0 if tracked.socket is None or not tracked.socket.is_open else tracked.socket.proven_at
         known_true_at = max(tracked.known_true_at, proven_at)
         age_ms = self._clock.monotonic_ms() - known_true_at
-        return max(age_ms, self._fresh_ms + 1) if self._shelf.is_doubtful(tracked) else age_ms
+        return max(age_ms, self._fresh_ms + 1) if is_doubtful(tracked) else age_ms

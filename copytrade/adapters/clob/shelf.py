@@ -9,22 +9,26 @@ import structlog
 
 from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Tracked
 from copytrade.adapters.clob.wire import (
-    EARLIEST_MS,
     KNOWN_KINDS,
+    PLAIN_ASKS,
+    PLAIN_BIDS,
+    PLAIN_SIZE_LIMIT,
     QUOTES_OF_SIDE,
     SIZES,
     MalformedFrameError,
     MarketMessage,
     WireChange,
-    best_price,
     decode_frame,
+    decode_plain,
     levels_of,
+    old_changes,
     timestamp_ms,
 )
 from copytrade.domain.market_events import MarketListed, MarketResolved, TickSizeChanged
+from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from copytrade.adapters.clob.rest import FullBook
     from copytrade.domain.market_events import MarketEvent
@@ -36,8 +40,6 @@ SETTLE_MS: Final = 50
 """A book that stays crossed this long without another message is really crossed."""
 STRIKES_MAX: Final = 2
 """Disagreements in a row that cost a token its book."""
-DOUBT_INTERVAL_MS: Final = 10_000
-"""Carried prices that are never ours cost a token its book no more often than this; meanwhile it is not fresh."""
 SAMPLES_MAX: Final = 20
 """Quarantined frames whose text is kept in a note; later ones are only counted."""
 
@@ -104,6 +106,41 @@ class Shelf:
 
         :raises MalformedFrameError: something of it was not readable; what was lost nobody knows.
         """
+        # Nearly every frame is a plain one: what follows is written out, without a call that can be spared.
+        message = decode_plain(frame)
+        if message is None:
+            return self._apply_any(frame)
+        changes, venue_ts_ms, tokens, at_ms = message.price_changes, message.timestamp, self.tokens, self.now_ms()
+        is_ours = False
+        number, size = -1.0, 0
+        for change in changes:
+            tracked = tokens.get(change.asset_id)
+            if tracked is None:
+                continue
+            try:
+                quote = (PLAIN_BIDS if change.side == "BUY" else PLAIN_ASKS)[change.price]
+                if change.size != number:
+                    number = change.size
+                    size = int(number * MICRO + 0.5)
+            except (ValueError, OverflowError):
+                return self._apply_any(frame)
+            # The decimal was rounded once, to the nearest float; dividing back gives the same one only if exact.
+            if size / MICRO != number or size >= PLAIN_SIZE_LIMIT:
+                return self._apply_any(frame)
+            is_ours, book = True, tracked.book
+            if not book.try_change(quote, size, venue_ts_ms, at_ms):
+                self._move(tracked, [(quote, size)], frame, venue_ts_ms, at_ms)
+                continue
+            tracked.carried = frame
+            if book.is_pending:
+                self._settle_later(tracked)
+            elif tracked.waiters:
+                tracked.wake()
+        self.counters.plain_messages += 1
+        return is_ours
+
+    def _apply_any(self, frame: bytes) -> bool:
+        """Apply a frame of any kind, read exactly; if half of it was applied already that does no harm."""
         self.counters.frames += 1
         try:
             messages, rejected = decode_frame(frame)
@@ -152,7 +189,7 @@ class Shelf:
                 tracked.snapshot_ts_ms = full.venue_ts_ms
                 self._replace(tracked, full.levels, full.venue_ts_ms)
         elif agreement is Agreement.DIFFERENT:
-            self._strike(tracked, "snapshot", is_final=is_authority)
+            self.strike(tracked, "snapshot", is_final=is_authority)
         return agreement
 
     def lose(self, tracked: Tracked) -> None:
@@ -176,28 +213,16 @@ class Shelf:
         self.lose(tracked)
         self._on_doubt(tracked)
 
-    def is_doubtful(self, tracked: Tracked) -> bool:
-        """Whether the best prices that the last change carried are not ours."""
-        carried, book = tracked.carried, tracked.book
-        if carried is None or book.is_pending or not (carried.best_bid and carried.best_ask):
-            return False
-        try:
-            return best_price(carried.best_bid) != book.best_bid or best_price(carried.best_ask) != book.best_ask
-        except ValueError:
-            return True
-
-    def check(self, tracked: Tracked) -> None:
-        """Compare our best prices with those the last change carried; a second mismatch in a row is the end."""
-        if tracked.carried is None or tracked.book.is_pending:
-            return
-        now = self._clock.monotonic_ms()
-        if tracked.doubted_at is not None and now - tracked.doubted_at < DOUBT_INTERVAL_MS:
-            return
-        if self.is_doubtful(tracked):
-            self._strike(tracked, "best prices", is_final=False)
+    def strike(self, tracked: Tracked, what: str, *, is_final: bool) -> None:
+        """Count a disagreement; the last one costs the token its book, one before it has the book asked for."""
+        self.counters.mismatches += 1
+        tracked.strikes += 1
+        tracked.carried = None
+        if is_final or tracked.strikes >= STRIKES_MAX:
+            self._note("BOOK_MISMATCH", {"token_id": tracked.token_id, "what": what})
+            self.doubt(tracked, what)
         else:
-            tracked.strikes = 0
-            tracked.carried = None
+            tracked.ask_again_at = self._clock.monotonic_ms()
 
     def _apply(self, message: MarketMessage, at_ms: Millis) -> bool:
         kind = message.event_type
@@ -220,57 +245,29 @@ class Shelf:
         return False
 
     def _change(self, message: MarketMessage, at_ms: Millis) -> bool:
-        changes = message.price_changes
-        venue_ts_ms = int(message.timestamp)
-        if venue_ts_ms < EARLIEST_MS:
-            venue_ts_ms *= 1000
-        if not changes:
-            self._change_group(message.asset_id, _old_changes(message), venue_ts_ms, at_ms)
-            return message.asset_id in self.tokens
-        if len(changes) > 2 or (len(changes) == 2 and changes[0].asset_id == changes[1].asset_id):
-            return self._change_groups(changes, venue_ts_ms, at_ms)
-        is_ours = False
-        tokens = self.tokens
-        for change in changes:
-            tracked = tokens.get(change.asset_id)
-            if tracked is None:
-                continue
-            is_ours = True
-            book = tracked.book
-            if venue_ts_ms < book.venue_ts_ms or not book.is_seeded:
-                self._change_group(change.asset_id, (change,), venue_ts_ms, at_ms)
-                continue
+        venue_ts_ms = timestamp_ms(message.timestamp)
+        groups: dict[str, list[WireChange]] = {}
+        for change in message.price_changes or old_changes(message):
+            groups.setdefault(change.asset_id or message.asset_id, []).append(change)
+        ours = [(tracked, group) for token_id, group in groups.items() if (tracked := self.tokens.get(token_id))]
+        for tracked, group in ours:
             try:
-                quote, size = QUOTES_OF_SIDE[change.side][change.price], SIZES[change.size]
+                changed = [(QUOTES_OF_SIDE[change.side][change.price], SIZES[change.size]) for change in group]
             except (KeyError, ValueError) as error:
                 self._unreadable(tracked, error)
-                continue
-            book.change(quote, size, venue_ts_ms, at_ms)
-            tracked.carried = change
-            if book.is_pending:
-                self._settle_later(tracked)
-            elif tracked.waiters:
-                tracked.wake()
-        return is_ours
+            else:
+                self._move(tracked, changed, message, venue_ts_ms, at_ms)
+        return bool(ours)
 
-    def _change_groups(self, changes: Sequence[WireChange], venue_ts_ms: Millis, at_ms: Millis) -> bool:
-        groups: dict[str, list[WireChange]] = {}
-        for change in changes:
-            groups.setdefault(change.asset_id, []).append(change)
-        for token_id, group in groups.items():
-            self._change_group(token_id, group, venue_ts_ms, at_ms)
-        return any(token_id in self.tokens for token_id in groups)
-
-    def _change_group(self, token_id: str, changes: Sequence[WireChange], venue_ts_ms: Millis, at_ms: Millis) -> None:
+    def _move(
+        self,
+        tracked: Tracked,
+        changed: list[tuple[Quote, Shares]],
+        carried: bytes | MarketMessage,
+        venue_ts_ms: Millis,
+        at_ms: Millis,
+    ) -> None:
         """Apply one message's changes to one token, or put them aside while it has no book."""
-        tracked = self.tokens.get(token_id)
-        if tracked is None:
-            return
-        try:
-            changed = [(QUOTES_OF_SIDE[change.side][change.price], SIZES[change.size]) for change in changes]
-        except (KeyError, ValueError) as error:
-            self._unreadable(tracked, error)
-            return
         if not tracked.book.is_seeded:
             self.counters.unseeded_messages += 1
             if len(tracked.buffer) >= BUFFERED_MESSAGES_MAX:
@@ -281,7 +278,7 @@ class Shelf:
             self._late(tracked, venue_ts_ms)
         else:
             tracked.book.change_many(changed, venue_ts_ms, at_ms)
-            tracked.carried = changes[-1]
+            tracked.carried = carried
             self._changed(tracked)
 
     def _late(self, tracked: Tracked, venue_ts_ms: Millis) -> None:
@@ -345,16 +342,6 @@ class Shelf:
         tracked.book.settle(self.now_ms())
         tracked.wake()
 
-    def _strike(self, tracked: Tracked, what: str, *, is_final: bool) -> None:
-        self.counters.mismatches += 1
-        tracked.strikes += 1
-        tracked.carried = None
-        if is_final or tracked.strikes >= STRIKES_MAX:
-            self._note("BOOK_MISMATCH", {"token_id": tracked.token_id, "what": what})
-            self.doubt(tracked, what)
-        else:
-            tracked.ask_again_at = self._clock.monotonic_ms()
-
     def _announce(self, message: MarketMessage) -> None:
         kind = message.event_type
         token_ids = tuple(message.assets_ids)
@@ -382,15 +369,3 @@ class Shelf:
         if self._samples <= SAMPLES_MAX:
             log.warning("books.quarantined", what=what, payload=payload)
             self._note("QUARANTINED", {"what": what, "payload": payload})
-
-
-def _old_changes(message: MarketMessage) -> Sequence[WireChange]:
-    """Return the changes of the two forms used before September 2025.
-
-    :raises ValueError: it is neither of them.
-    """
-    if message.changes:
-        return message.changes
-    if not (message.price and message.size and message.side):
-        raise ValueError("a price_change without changes")
-    return (WireChange(price=message.price, size=message.size, side=message.side),)

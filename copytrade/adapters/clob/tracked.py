@@ -12,7 +12,7 @@ from copytrade.domain.order_book import LiveBook
 if TYPE_CHECKING:
     from copytrade.adapters.clob.rest import FullBook
     from copytrade.adapters.clob.socket import MarketSocket
-    from copytrade.adapters.clob.wire import WireChange
+    from copytrade.adapters.clob.wire import MarketMessage
     from copytrade.domain.order_book import Quote
     from copytrade.domain.units import Millis, Shares
 
@@ -24,6 +24,8 @@ BUFFERED_MESSAGES_MAX: Final = 500
 class BookCounters:
     """What happened since the start."""
 
+    plain_messages: int = 0
+    """Frames with one price change, not counted with the others."""
     frames: int = 0
     messages: int = 0
     unknown_messages: int = 0
@@ -96,8 +98,8 @@ class Tracked:
         self.named_at = self.viewed_at = now
         self.snapshot_ts_ms: Millis = 0
         """The stamp of the last REST book: socket messages older than it are part of it."""
-        self.carried: WireChange | None = None
-        """The last change, whose best prices are yet to be compared with ours."""
+        self.carried: bytes | MarketMessage | None = None
+        """The last message of changes, or its frame: what it says of the book is yet to be compared with ours."""
         self.strikes = 0
         self.doubted_at: Millis | None = None
         self.is_confirmed = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from copytrade.adapters.clob.checks import Checks
 from copytrade.adapters.clob.rest import BOOKS_PER_REQUEST, BooksUnavailableError, ClobBooks
 from copytrade.adapters.clob.tracked import Agreement, Tracked
 
@@ -54,6 +55,7 @@ class Upkeep:
         self._clock = clock
         self._fresh_ms = fresh_ms
         self._note = note
+        self._checks = Checks(shelf=shelf, clock=clock)
         self._asked = asyncio.Event()
 
     def ask_soon(self, tracked: Tracked, *, delay_ms: Millis = 0) -> None:
@@ -153,8 +155,7 @@ class Upkeep:
             probing: dict[MarketSocket, asyncio.Task[None]] = {}
             while True:
                 await self._clock.sleep_ms(TICK_MS)
-                for tracked in list(self._shelf.tokens.values()):
-                    self._shelf.check(tracked)
+                self._checks.check_all()
                 for socket in sockets:
                     task = probing.get(socket)
                     if self._is_quiet(socket) and (task is None or task.done()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -18,6 +18,8 @@ KNOWN_KINDS: Final = frozenset(
     {"book", "price_change", "last_trade_price", "tick_size_change", "best_bid_ask", "new_market", "market_resolved"}
 )
 CACHED_TEXTS_MAX: Final = 20_000
+PLAIN_BYTES_MAX: Final = 2_048
+"""A price change of both outcomes has some 600 bytes; longer frames are mostly full books."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SIZE_LIMIT: Final = 2**63
 """The history keeps sizes in 64 bits."""
@@ -45,6 +47,7 @@ class WireChange(msgspec.Struct, gc=False):
     asset_id: str = ""
     best_bid: str = ""
     best_ask: str = ""
+    hash: str = ""
 
 
 class WireBook(msgspec.Struct, gc=False):
@@ -52,8 +55,30 @@ class WireBook(msgspec.Struct, gc=False):
 
     asset_id: str
     timestamp: str
+    market: str = ""
     bids: list[WireLevel] = []
     asks: list[WireLevel] = []
+    tick_size: str | None = None
+    min_order_size: str | None = None
+    neg_risk: bool | None = None
+    last_trade_price: str | None = None
+
+
+class PlainChange(msgspec.Struct, gc=False):
+    """What moves a book of a change, its numbers still to be held against exact ones."""
+
+    asset_id: str
+    price: float
+    size: float
+    side: Literal["BUY", "SELL"]
+
+
+class PlainFrame(msgspec.Struct, gc=False):
+    """A frame with today's price change alone, nearly all that the venue sends; of others only the kind is read."""
+
+    price_changes: list[PlainChange] = []
+    timestamp: Annotated[int, msgspec.Meta(ge=EARLIEST_MS)] = EARLIEST_MS
+    event_type: str = ""
 
 
 class MarketMessage(msgspec.Struct, gc=False):
@@ -77,6 +102,10 @@ class MarketMessage(msgspec.Struct, gc=False):
     best_bid: str = ""
     best_ask: str = ""
     new_tick_size: str = ""
+    tick_size: str | None = None
+    min_order_size: str | None = None
+    neg_risk: bool | None = None
+    last_trade_price: str | None = None
     assets_ids: list[str] = []
     winning_asset_id: str | None = None
 
@@ -85,12 +114,27 @@ class _Kind(msgspec.Struct):
     event_type: str = ""
 
 
+_decode_plain = msgspec.json.Decoder(PlainFrame, strict=False).decode
 _decode_frame = msgspec.json.Decoder(MarketMessage | list[MarketMessage]).decode
 _decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(MarketMessage).decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 _decode_books = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_book = msgspec.json.Decoder(WireBook).decode
+
+
+def decode_plain(frame: bytes) -> PlainFrame | None:
+    """Return a frame with one price change and at most one level of a token, None if it is anything else."""
+    if len(frame) > PLAIN_BYTES_MAX:
+        return None
+    try:
+        message = _decode_plain(frame)
+    except UNREADABLE:
+        return None
+    changes = message.price_changes
+    if len(changes) == 2:
+        return message if changes[0].asset_id != changes[1].asset_id and message.event_type == "price_change" else None
+    return message if len(changes) == 1 and message.event_type == "price_change" else None
 
 
 def decode_frame(frame: bytes) -> tuple[Sequence[MarketMessage], Sequence[bytes]]:
@@ -110,6 +154,25 @@ def decode_frame(frame: bytes) -> tuple[Sequence[MarketMessage], Sequence[bytes]
         return _decode_each(frame)
     except UNREADABLE as error:
         raise MalformedFrameError(str(error)) from error
+
+
+def last_change(carried: bytes | MarketMessage, token_id: str) -> tuple[MarketMessage, WireChange]:
+    """Return an applied message of price changes and the last of them that is about a token."""
+    message = _decode_one(carried) if isinstance(carried, bytes) else carried
+    changes = message.price_changes or old_changes(message)
+    return message, next(change for change in reversed(changes) if (change.asset_id or message.asset_id) == token_id)
+
+
+def old_changes(message: MarketMessage) -> Sequence[WireChange]:
+    """Return the changes of the two forms used before September 2025.
+
+    :raises ValueError: it is neither of them.
+    """
+    if message.changes:
+        return message.changes
+    if not (message.price and message.size and message.side):
+        raise ValueError("a price_change without changes")
+    return (WireChange(price=message.price, size=message.size, side=message.side),)
 
 
 def decode_books(body: bytes) -> tuple[list[WireBook], list[bytes]]:
@@ -213,14 +276,38 @@ QUOTES_OF_SIDE: Final[Mapping[str, Mapping[str, Quote]]] = {"BUY": BIDS, "SELL":
 """By side, then by the text of the price; raises KeyError for another side, ValueError for a bad price."""
 
 
+class _PlainQuotes(dict[float, "Quote"]):
+    """Quotes of one side by their price as a float, rounded once and held against it."""
+
+    def __init__(self, sign: int) -> None:
+        super().__init__()
+        self._sign = sign
+
+    def __missing__(self, number: float) -> Quote:
+        price = round(number * MICRO)
+        if not 0 < price < MICRO or price / MICRO != number:
+            raise ValueError(f"not a price between 0 and 1: {number}")
+        if len(self) >= CACHED_TEXTS_MAX:
+            self.clear()
+        quote = self[number] = self._sign * price
+        return quote
+
+
+PLAIN_BIDS: Final = _PlainQuotes(1)
+PLAIN_ASKS: Final = _PlainQuotes(-1)
+PLAIN_SIZE_LIMIT: Final = 10**15
+"""Decimals of up to fifteen digits survive being read as a float: six after the point, nine before it."""
+
+
 def levels_of(bids: Sequence[WireLevel], asks: Sequence[WireLevel]) -> dict[Quote, Shares]:
     """Return the levels of a full book; of a price that is listed twice, the last counts.
 
     :raises ValueError: a price or a size is not a number in its range.
     """
-    levels = {BIDS[level.price]: SIZES[level.size] for level in bids}
+    bid_of, ask_of, size_of = BIDS.__getitem__, ASKS.__getitem__, SIZES.__getitem__
+    levels = {bid_of(level.price): size_of(level.size) for level in bids}
     for level in asks:
-        levels[ASKS[level.price]] = SIZES[level.size]
+        levels[ask_of(level.price)] = size_of(level.size)
     return levels if all(levels.values()) else {quote: size for quote, size in levels.items() if size}
 
 

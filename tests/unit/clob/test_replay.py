@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from copytrade.adapters.clob.checks import Checks
 from copytrade.adapters.clob.shelf import Shelf
 from copytrade.adapters.clob.wire import decode_books, levels_of
 from copytrade.domain.market_events import MarketEvent, MarketListed, MarketResolved, TickSizeChanged
@@ -51,6 +52,7 @@ class Bench:
             on_doubt=lambda tracked: self.doubted.append(tracked.token_id),
             forget=self.forgotten.append,
         )
+        self.checks = Checks(shelf=self.shelf, clock=self.clock)
 
 
 def frames_of(path: Path) -> Iterator[bytes]:
@@ -82,8 +84,7 @@ def test_the_replayed_book_is_every_later_snapshot(recorded_data: Path) -> None:
                 bench.shelf.add(token_id)
         bench.clock.now += 10
         bench.shelf.apply_frame(frame)
-        for tracked in bench.shelf.tokens.values():
-            bench.shelf.check(tracked)
+        bench.checks.check_all()
 
     assert snapshots == 4
     assert bench.shelf.counters.mismatches == 0
