@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +34,8 @@ from copytrade.settings import Settings
 from copytrade.strategies.copy import CopyRules
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from typing import Any
 
     from copytrade.adapters.gamma.registry import GammaRegistry
     from copytrade.adapters.sql.engine import Database
@@ -54,6 +56,15 @@ HOUR_MS: Final = 3_600_000
 VENUE_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 USER_AGENT: Final = "copytrade/0 (+python-httpx)"
 """The venue's front refuses clients that do not name themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What a worker reaches the world by: the host's clock and network where nothing else is given."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    transport: httpx.AsyncBaseTransport | None = None
+    connect: Callable[[str], Awaitable[Any]] | None = None
 
 
 def system_clock() -> Clock:
@@ -184,27 +195,29 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def build_worker(settings: Settings, ledger: Ledger) -> AsyncIterator[Worker]:
+async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | None = None) -> AsyncIterator[Worker]:
     """Wire a worker. The leaders named in the settings are added; those known already stay as they are."""
-    clock = SystemClock()
+    outside = outside or Outside()
+    clock = outside.clock
     now_ms = clock.now_ms()
     for address in settings.leaders:
         await _add_once(ledger, new_leader(address, since_ms=now_ms, now_ms=now_ms))
     roll = LedgerRoll(ledger, clock)
     listeners = Listeners()
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
-    async with httpx.AsyncClient(timeout=VENUE_TIMEOUT, headers={"User-Agent": USER_AGENT}) as http:
+    headers = {"User-Agent": USER_AGENT}
+    async with httpx.AsyncClient(timeout=VENUE_TIMEOUT, headers=headers, transport=outside.transport) as http:
         registry = _registry(settings, ledger, clock, http=http, notes=notes)
-        books = _books(settings, clock, http=http, notes=notes, on_market_event=registry.apply_event)
+        books = _books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
         yield _worker(
-            settings, ledger, clock, roll=roll, listeners=listeners, notes=notes, registry=registry, books=books
+            settings, ledger, outside, roll=roll, listeners=listeners, notes=notes, registry=registry, books=books
         )
 
 
 def _worker(
     settings: Settings,
     ledger: Ledger,
-    clock: Clock,
+    outside: Outside,
     *,
     roll: LedgerRoll,
     listeners: Listeners,
@@ -212,6 +225,7 @@ def _worker(
     registry: MarketRegistry,
     books: BookStore,
 ) -> Worker:
+    clock = outside.clock
     executor = _paper(settings, books, clock)
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
@@ -230,7 +244,7 @@ def _worker(
             lookback_ms=settings.track_leader_hours * HOUR_MS,
         ),
         portfolio=portfolio,
-        sources=_sources(settings, ledger, roll, clock),
+        sources=_sources(settings, ledger, roll, outside),
         ingest=Ingest(
             ledger=ledger,
             roll=roll,
@@ -290,20 +304,21 @@ def _registry(
 
 def _books(
     settings: Settings,
-    clock: Clock,
+    outside: Outside,
     *,
     http: httpx.AsyncClient,
     notes: Notes,
     on_market_event: Callable[[MarketEvent], None],
 ) -> BookStore:
     from copytrade.adapters.clob.bookstore import BookSource, ClobBookStore
+    from copytrade.adapters.clob.socket import connect_to_market
 
     return ClobBookStore(
         source=BookSource(settings.bookstore_mode),
         http_url=settings.clob_http_url,
         ws_url=settings.clob_market_ws_url,
         http=http,
-        clock=clock,
+        clock=outside.clock,
         quote_fresh_ms=settings.quote_fresh_ms,
         quote_stale_ms=settings.quote_stale_ms,
         history_ms=settings.book_history_ms,
@@ -311,6 +326,7 @@ def _books(
         tokens_max=settings.track_max_tokens,
         note=notes.take,
         on_market_event=on_market_event,
+        open_connection=outside.connect or connect_to_market,
     )
 
 
@@ -339,12 +355,15 @@ def _paper(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapt
     )
 
 
-def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, clock: Clock) -> Mapping[str, LeaderFillSource]:
+def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, outside: Outside) -> Mapping[str, LeaderFillSource]:
     """Return the sources the trigger mode asks for, by name."""
     from copytrade.adapters.data_api.source import DataApiSource
     from copytrade.adapters.polygon.source import PolygonSource
+    from copytrade.adapters.polygon.websocket import open_socket
+    from copytrade.adapters.rtds import socket as rtds_socket
     from copytrade.adapters.rtds.source import RtdsSource
 
+    clock = outside.clock
     sources: dict[str, LeaderFillSource] = {}
     if settings.trigger_mode.uses_polygon:
         sources["polygon"] = PolygonSource(
@@ -357,6 +376,8 @@ def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, clock: Clock)
             clock=clock,
             roll=roll,
             cursors=ledger,
+            transport=outside.transport,
+            connector=outside.connect or open_socket,
         )
     if settings.trigger_mode.uses_data_api:
         sources["data_api"] = DataApiSource(
@@ -364,7 +385,9 @@ def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, clock: Clock)
             poll_interval_ms=settings.data_api_poll_interval_ms,
             clock=clock,
             roll=roll,
+            transport=outside.transport,
         )
     if settings.trigger_mode.uses_rtds:
-        sources["rtds"] = RtdsSource(url=settings.rtds_ws_url, clock=clock, roll=roll)
+        connector = outside.connect or rtds_socket.open_socket
+        sources["rtds"] = RtdsSource(url=settings.rtds_ws_url, clock=clock, roll=roll, connector=connector)
     return sources
