@@ -242,6 +242,7 @@ def _worker(
             portfolio=portfolio,
             clock=clock,
             lookback_ms=settings.track_leader_hours * HOUR_MS,
+            top_markets=settings.track_top_markets,
         ),
         portfolio=portfolio,
         sources=_sources(settings, ledger, roll, outside),
@@ -294,6 +295,7 @@ def _registry(
     return GammaRegistry(
         gamma_url=settings.gamma_http_url,
         clob_url=settings.clob_http_url,
+        data_api_url=settings.data_api_http_url,
         http=http,
         sync_interval_ms=settings.registry_sync_interval_ms,
         clock=clock,

@@ -124,7 +124,7 @@ ACCEPTED: Final[dict[str, str]] = {
     "submit_latency_ms": "an integer or lognormal:MEDIAN_MS:SIGMA",
     "paper_seed": "an integer",
     "track_leader_hours": "an integer from 0 to 720",
-    "track_top_markets": "0 (other values are not available in this version)",
+    "track_top_markets": "an integer from 0 to 1000",
     "track_max_tokens": "an integer from 1 to 50000",
 }
 
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     polygon_poll_interval_ms: Interval = 1_000
     book_history_ms: Interval = 60_000
     track_leader_hours: Annotated[int, Field(ge=0, le=720)] = 24
-    track_top_markets: Annotated[int, Field(ge=0, le=0)] = 0
+    track_top_markets: Annotated[int, Field(ge=0, le=1_000)] = 0
     track_max_tokens: Annotated[int, Field(ge=1, le=50_000)] = 2_000
     chain_lag_max_ms: Interval = 15_000
     fill_max_age_ms: Interval = 30_000

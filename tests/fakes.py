@@ -23,9 +23,13 @@ class FakeRegistry(MarketRegistry):
         self.fetch_s = fetch_s
         self.fetched: list[str] = []
         self.completed: list[str] = []
+        self.liquid: list[str] = []
 
     def market_of(self, token_id: str) -> Market | None:
         return self.known.get(token_id)
+
+    def top_tokens(self, markets: int) -> tuple[str, ...]:
+        return tuple(self.liquid[: 2 * markets])
 
     async def fetch(self, token_id: str) -> Market | None:
         self.fetched.append(token_id)

@@ -27,6 +27,7 @@ async def test_every_book_of_the_local_venue_is_held_as_it_is(source: BookSource
         registry = GammaRegistry(
             gamma_url=sandbox.urls["GAMMA_HTTP_URL"],
             clob_url=sandbox.urls["CLOB_HTTP_URL"],
+            data_api_url=sandbox.urls["DATA_API_HTTP_URL"],
             http=http,
             clock=clock,
             store=FakeStore(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from copytrade.adapters.gamma.decode import TAKER_DELAY_MS
+from copytrade.adapters.gamma.amounts import TAKER_DELAY_MS
 from copytrade.domain.market import UNKNOWN_CATEGORY
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Catalogue:
             new,
             tick_size=known.tick_size if is_tick_newer else new.tick_size,
             taker_delay_ms=known.taker_delay_ms if is_delay_known else new.taker_delay_ms,
-            payouts=new.payouts if new.payouts is not None else known.payouts,
+            payouts=known.payouts if known.payouts is not None else new.payouts,
             closed=new.closed or is_resolved,
             accepting_orders=new.accepting_orders and not is_resolved,
             title=new.title or known.title,

@@ -1,37 +1,46 @@
-"""From what Gamma and the CLOB say of a market to our `Market`, exactly: numbers never pass through a float."""
+"""From Gamma's pages and rows to our `Market`."""
 
 from __future__ import annotations
 
+import re
 import sys
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from copytrade.domain.market import NO_FEES, UNKNOWN_CATEGORY, FeeSchedule, Market, OutcomeToken
+from copytrade.adapters.gamma.amounts import (
+    CENT,
+    MIN_ORDER_SHARES,
+    UNREADABLE,
+    VERSIONS,
+    NotAPageError,
+    micro_of,
+    millis_of,
+    outcome_tokens,
+    padded_condition,
+    schedule_of,
+    tick_of,
+)
+from copytrade.domain.market import NO_FEES, UNKNOWN_CATEGORY, FeeSchedule, Market
 from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
     from copytrade.domain.units import Millis, Price
 
-TAKER_DELAY_MS: Final = 150
-"""Of markets with `itode` since 2026-09-04 (changelog; the concept page still says 250)."""
-CENT: Final[Price] = 10_000
-MIN_ORDER_SHARES: Final = 5 * MICRO
-VERSIONS: Final = frozenset({"v1", "v2"})
-AMOUNT_MAX: Final = Decimal(10**9)
-RESERVED_BITS: Final = ((1 << 64) - 1) << 40
-"""Zero in Protocol V2 position ids."""
+LIQUIDITY_USDC_MAX: Final = 10**12
+_ROW_ID: Final = re.compile(r"[0-9]{1,18}")
+_NEXT_CURSOR: Final = re.compile(rb'"next_cursor"\s*:\s*"([^"\\]{1,4000})"')
 
 
-class NotAPageError(Exception):
-    """A body is not what the route answers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A market as listed; `gamma_id` grows with time, `liquidity_usdc` (whole, minutes old) is for ranking alone."""
 
-
-class NoTokensError(ValueError):
-    """A market from before the order book: it has no outcome tokens to trade."""
+    market: Market
+    gamma_id: int | None
+    liquidity_usdc: int
 
 
 class _Fees(msgspec.Struct):
@@ -51,6 +60,8 @@ class _Event(msgspec.Struct):
 
 class _GammaRow(msgspec.Struct, rename="camel"):
     condition_id: str
+    id: Any = None
+    liquidity_num: Any = None
     question: str | None = None
     slug: str | None = None
     version: str | None = None
@@ -83,41 +94,9 @@ class _Page(msgspec.Struct):
     next_cursor: str | None = None
 
 
-class _ClobFees(msgspec.Struct):
-    r: Decimal = Decimal(0)
-    e: Decimal = Decimal(1)
-
-
-class _ClobToken(msgspec.Struct):
-    t: str
-    o: str
-
-
-class ClobDetails(msgspec.Struct):
-    """A market as `/clob-markets` has it: fresher than Gamma, without titles; false values are omitted."""
-
-    c: str
-    t: list[_ClobToken]
-    mts: Decimal
-    mos: Decimal = Decimal(5)
-    fd: _ClobFees | None = None
-    ao: bool = False
-    nr: bool = False
-    itode: bool = False
-    sd: Decimal | None = None
-    v: str = "v1"
-
-
-class _ByToken(msgspec.Struct):
-    condition_id: str
-
-
 _decode_page = msgspec.json.Decoder(_Page | list[msgspec.Raw]).decode
 _decode_row = msgspec.json.Decoder(_GammaRow).decode
-_decode_details = msgspec.json.Decoder(ClobDetails).decode
-_decode_by_token = msgspec.json.Decoder(_ByToken).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def parse_page(body: bytes) -> tuple[list[bytes], str | None]:
@@ -127,23 +106,41 @@ def parse_page(body: bytes) -> tuple[list[bytes], str | None]:
     """
     try:
         page = _decode_page(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise NotAPageError(str(error)) from error
     if isinstance(page, list):
         return [bytes(row) for row in page], None
     return [bytes(row) for row in page.markets], page.next_cursor or None
 
 
-def parse_market(row: bytes, *, now_ms: Millis) -> Market:
-    """Return the market in a Gamma row.
+def salvaged_cursor(body: bytes) -> str | None:
+    """Return the cursor that an unreadable page still shows, so that the pages after it are not lost."""
+    found = _NEXT_CURSOR.findall(body)
+    return found[-1].decode(errors="replace") if found else None
+
+
+def parse_listing(row: bytes, *, now_ms: Millis) -> Listing:
+    """Return the market in a Gamma row, and what only the listing says of it.
 
     :raises NoTokensError: it has none, so nothing can be traded.
     :raises ValueError: it is not readable (that includes wrong types).
     """
     try:
         raw = _decode_row(row)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(str(error)) from error
+    return Listing(
+        market=_market(raw, now_ms),
+        gamma_id=int(raw.id) if isinstance(raw.id, str) and _ROW_ID.fullmatch(raw.id) else None,
+        liquidity_usdc=int(raw.liquidity_num) if _is_amount(raw.liquidity_num) else 0,
+    )
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < LIQUIDITY_USDC_MAX
+
+
+def _market(raw: _GammaRow, now_ms: Millis) -> Market:
     condition_id = padded_condition(raw.condition_id)
     version = raw.version or "v1"
     if version not in VERSIONS:
@@ -156,113 +153,22 @@ def parse_market(row: bytes, *, now_ms: Millis) -> Market:
         version=sys.intern(version),
         title=raw.question or "",
         slug=raw.slug or "",
-        event_slug=next((event.slug for event in raw.events or () if event.slug), condition_id),
+        event_slug=_event_slug(raw) or condition_id,
         category=sys.intern(_category(raw)),
-        end_date_ms=_millis(raw.end_date),
+        end_date_ms=millis_of(raw.end_date),
         # Without a tick no order can be priced: such a market is known, not traded.
         enable_order_book=bool(raw.enable_order_book) and tick is not None,
         accepting_orders=bool(raw.accepting_orders) and raw.active is not False and not raw.archived,
         closed=bool(raw.closed),
         neg_risk=bool(raw.neg_risk),
-        tick_size=CENT if tick is None else _tick(tick),
-        min_order_size=MIN_ORDER_SHARES if raw.order_min_size is None else _micro(raw.order_min_size),
+        tick_size=CENT if tick is None else tick_of(tick),
+        min_order_size=MIN_ORDER_SHARES if raw.order_min_size is None else micro_of(raw.order_min_size),
         fees=_fees(raw),
-        taker_delay_ms=_micro(raw.seconds_delay or Decimal(0)) // 1000,
-        tokens=_tokens(token_ids, outcomes),
+        taker_delay_ms=micro_of(raw.seconds_delay or Decimal(0)) // 1000,
+        tokens=outcome_tokens(token_ids, outcomes),
         payouts=_payouts(raw, len(token_ids)),
         updated_at_ms=now_ms,
     )
-
-
-def parse_details(body: bytes) -> ClobDetails:
-    """Return what the CLOB says of a market.
-
-    :raises NotAPageError: it is nothing of the kind.
-    """
-    try:
-        return _decode_details(body)
-    except _UNREADABLE as error:
-        raise NotAPageError(str(error)) from error
-
-
-def parse_condition(body: bytes) -> str:
-    """Return the condition id of a `/markets-by-token` answer.
-
-    :raises NotAPageError: it has none.
-    """
-    try:
-        return padded_condition(_decode_by_token(body).condition_id)
-    except (*_UNREADABLE, ValueError) as error:
-        raise NotAPageError(str(error)) from error
-
-
-def with_details(market: Market, details: ClobDetails, *, now_ms: Millis) -> Market:
-    """Return the market with what the CLOB knows better.
-
-    :raises ValueError: the details are not readable.
-    """
-    return replace(
-        market,
-        tick_size=_tick(details.mts),
-        min_order_size=_micro(details.mos),
-        fees=_schedule(details.fd.r, details.fd.e) if details.fd else NO_FEES,
-        taker_delay_ms=_delay_ms(details),
-        accepting_orders=details.ao,
-        enable_order_book=market.enable_order_book or details.ao,
-        updated_at_ms=now_ms,
-    )
-
-
-def market_of_details(details: ClobDetails, *, now_ms: Millis) -> Market:
-    """Return a market known to the CLOB alone: tradable, but without title, event or end.
-
-    :raises ValueError: the details are not readable.
-    """
-    condition_id = padded_condition(details.c)
-    if details.v not in VERSIONS:
-        raise ValueError(f"protocol version {details.v!r}")
-    market = Market(
-        condition_id=condition_id,
-        version=details.v,
-        title="",
-        slug="",
-        event_slug=condition_id,
-        category=UNKNOWN_CATEGORY,
-        end_date_ms=None,
-        enable_order_book=True,
-        accepting_orders=details.ao,
-        closed=False,
-        neg_risk=details.nr,
-        tick_size=CENT,
-        min_order_size=MIN_ORDER_SHARES,
-        fees=NO_FEES,
-        taker_delay_ms=0,
-        tokens=_tokens([token.t for token in details.t], [token.o for token in details.t]),
-        payouts=None,
-        updated_at_ms=now_ms,
-    )
-    return with_details(market, details, now_ms=now_ms)
-
-
-def padded_condition(text: str) -> str:
-    """Return a condition id with 64 digits; Gamma shows those of Protocol V2 with 62.
-
-    :raises ValueError: it is no condition id.
-    """
-    digits = text.lower().removeprefix("0x")
-    if len(digits) not in {62, 64} or not all(digit in "0123456789abcdef" for digit in digits):
-        raise ValueError(f"not a condition id: {text!r}")
-    return "0x" + digits.ljust(64, "0")
-
-
-def is_token_id(text: str) -> bool:
-    """Whether a text is the decimal of a uint256."""
-    return text.isascii() and text.isdecimal() and len(text) <= 78 and 0 < int(text) < 2**256
-
-
-def is_position_id(token_id: str) -> bool:
-    """Whether a token is of Protocol V2 (the official client's rule)."""
-    return int(token_id) & RESERVED_BITS == 0
 
 
 def _texts(value: str | list[str] | None) -> list[str]:
@@ -270,22 +176,13 @@ def _texts(value: str | list[str] | None) -> list[str]:
     if isinstance(value, str):
         try:
             return _decode_texts(value) if value.strip() else []
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise ValueError(f"not a list of texts: {value[:80]!r}") from error
     return value or []
 
 
-def _tokens(token_ids: list[str], outcomes: list[str]) -> tuple[OutcomeToken, ...]:
-    if not token_ids:
-        raise NoTokensError("no outcome tokens")
-    if len(token_ids) != len(outcomes) or len(set(token_ids)) != len(token_ids):
-        raise ValueError(f"{len(token_ids)} tokens for {len(outcomes)} outcomes")
-    if not all(map(is_token_id, token_ids)):
-        raise ValueError("a token id that is no uint256")
-    return tuple(
-        OutcomeToken(token_id=token_id, outcome=sys.intern(outcome), outcome_index=index)
-        for index, (token_id, outcome) in enumerate(zip(token_ids, outcomes, strict=True))
-    )
+def _event_slug(raw: _GammaRow) -> str:
+    return sys.intern(next((event.slug for event in raw.events or () if event.slug), ""))
 
 
 def _category(raw: _GammaRow) -> str:
@@ -300,13 +197,7 @@ def _category(raw: _GammaRow) -> str:
 def _fees(raw: _GammaRow) -> FeeSchedule:
     if raw.fee_schedule is None or raw.fees_enabled is False:
         return NO_FEES
-    return _schedule(raw.fee_schedule.rate, raw.fee_schedule.exponent)
-
-
-def _schedule(rate: Decimal, exponent: Decimal) -> FeeSchedule:
-    if not exponent.is_finite() or not 0 <= exponent <= 10 or exponent != int(exponent):
-        raise ValueError(f"fee exponent {exponent}")
-    return FeeSchedule(rate=_micro(rate), exponent=int(exponent)) if rate else NO_FEES
+    return schedule_of(raw.fee_schedule.rate, raw.fee_schedule.exponent)
 
 
 def _payouts(raw: _GammaRow, tokens: int) -> tuple[Price, ...] | None:
@@ -323,35 +214,3 @@ def _payouts(raw: _GammaRow, tokens: int) -> tuple[Price, ...] | None:
     if sorted(prices) != ["0"] * (tokens - 1) + ["1"]:
         return None
     return tuple(MICRO if price == "1" else 0 for price in prices)
-
-
-def _delay_ms(details: ClobDetails) -> Millis:
-    return max(_micro(details.sd or Decimal(0)) // 1000, TAKER_DELAY_MS if details.itode else 0)
-
-
-def _tick(value: Decimal) -> Price:
-    tick = _micro(value)
-    if not 0 < tick <= MICRO // 2:
-        raise ValueError(f"tick size {value}")
-    return tick
-
-
-def _micro(value: Decimal) -> int:
-    if not value.is_finite() or not 0 <= value <= AMOUNT_MAX:
-        raise ValueError(f"amount {value}")
-    scaled = value * MICRO
-    if scaled != int(scaled):
-        raise ValueError(f"more than six decimals: {value}")
-    return int(scaled)
-
-
-def _millis(text: str | None) -> Millis | None:
-    """Return an end date; one that is not readable is none, for markets trade on past it anyway."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1000

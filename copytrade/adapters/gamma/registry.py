@@ -3,71 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, assert_never
+from itertools import islice
+from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
-from copytrade.adapters.gamma.catalogue import Catalogue
-from copytrade.adapters.gamma.decode import (
-    NoTokensError,
-    is_token_id,
-    market_of_details,
-    padded_condition,
-    parse_market,
-    with_details,
-)
-from copytrade.adapters.gamma.lookups import IDS_PER_LOOKUP, GarbageError, Lookups, RefusedError
+from copytrade.adapters.gamma.amounts import padded_condition
+from copytrade.adapters.gamma.details import market_of_details, with_details
+from copytrade.adapters.gamma.keeper import Keeper
+from copytrade.adapters.gamma.lookups import Lookups, RefusedError
+from copytrade.adapters.gamma.patience import PAGE_PAUSE_MS, pause
+from copytrade.adapters.gamma.sync import Sync
+from copytrade.domain.market import is_combo, is_token_id
 from copytrade.domain.market_events import MarketListed, MarketResolved, TickSizeChanged
 from copytrade.domain.units import MICRO
 from copytrade.ports.ledger import LedgerUnavailableError
 from copytrade.ports.markets import MarketRegistry, RegistryUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import httpx
 
-    from copytrade.adapters.gamma.decode import ClobDetails
+    from copytrade.adapters.gamma.details import ClobDetails
+    from copytrade.adapters.gamma.keeper import MarketStore
     from copytrade.domain.market import Market
     from copytrade.domain.market_events import MarketEvent
     from copytrade.domain.units import Millis
     from copytrade.ports.clock import Clock
 
-RETRY_MIN_MS: Final = 500
-RETRY_MAX_MS: Final = 60_000
-GARBAGE_TRIES: Final = 3
-PAGE_PAUSE_MS: Final = 50
-"""The venue allows 300 market lists in 10 s."""
 QUEUE_MAX: Final = 10_000
-QUARANTINED_PER_SYNC: Final = 20
-"""Rows of one sync whose text is kept in a note; the others are counted."""
-
-PAYOUT_WAIT_MS: Final = 30 * 86_400_000
-"""How long after its end a closed market without payouts is asked about at each sync; 50/50 has none here."""
-
-Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
-
-
-class MarketStore(Protocol):
-    """Where markets are kept; the ledger is one."""
-
-    async def markets(self) -> tuple[Market, ...]:
-        """Return every stored market."""
-
-    async def save_markets(self, markets: Sequence[Market]) -> None:
-        """Insert or update markets; an update never turns known payouts into none."""
 
 
 class GammaRegistry(MarketRegistry):
     """See the port.
 
     Gamma lacks the taker delay of crypto markets and is up to five minutes old, so the CLOB is asked too:
-    when a token is fetched, and in the background for each token named to `complete_soon`.
+    when a token is fetched, and in the background for each token named to `complete_soon`. What a closed
+    market paid is asked of the Data API where Gamma cannot tell.
     """
 
     def __init__(
@@ -75,6 +51,7 @@ class GammaRegistry(MarketRegistry):
         *,
         gamma_url: str,
         clob_url: str,
+        data_api_url: str,
         http: httpx.AsyncClient,
         clock: Clock,
         store: MarketStore,
@@ -82,28 +59,37 @@ class GammaRegistry(MarketRegistry):
         note: Callable[[str, Mapping[str, object]], None],
     ) -> None:
         """Prepare; nothing is asked before `run` or `fetch`. `note` gets an operator's notes."""
-        self._lookups = Lookups(gamma_url=gamma_url, clob_url=clob_url, http=http)
+        self._lookups = Lookups(gamma_url=gamma_url, clob_url=clob_url, data_api_url=data_api_url, http=http)
         self._clock = clock
-        self._store = store
-        self._sync_interval_ms = sync_interval_ms
         self._note = note
-        self._catalogue = Catalogue()
+        self._keeper = Keeper(store=store, clock=clock, note=note)
+        self._catalogue = self._keeper.catalogue
+        self._sync = Sync(lookups=self._lookups, keeper=self._keeper, clock=clock, interval_ms=sync_interval_ms)
         self._fetching: dict[str, asyncio.Task[Market | None]] = {}
         self._to_complete: dict[str, None] = {}
+        self._to_settle: dict[str, None] = {}
         self._completed: set[str] = set()
-        self._to_save: dict[str, Market] = {}
-        self._work = asyncio.Event()
         self._is_loaded = False
-        self.is_synced = False
-        """Whether one sync went from the first page to the last."""
-        self.rows_rejected = 0
 
     def __len__(self) -> int:
         """Return how many markets are known."""
         return len(self._catalogue)
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether one sync came to the last page."""
+        return self._sync.is_synced
+
+    @property
+    def rows_rejected(self) -> int:
+        """How many rows of the sync could not be read."""
+        return self._keeper.rows_rejected
+
     def market_of(self, token_id: str) -> Market | None:
         return self._catalogue.of_token(token_id)
+
+    def top_tokens(self, markets: int) -> tuple[str, ...]:
+        return tuple(token.token_id for market in islice(self._by_liquidity(), markets) for token in market.tokens)
 
     async def fetch(self, token_id: str) -> Market | None:
         task = self._fetching.get(token_id)
@@ -116,9 +102,9 @@ class GammaRegistry(MarketRegistry):
 
     def complete_soon(self, token_id: str) -> None:
         """Have the CLOB's details of a token's market asked for in the background, once per process."""
-        if token_id not in self._completed and len(self._to_complete) < QUEUE_MAX:
+        if token_id not in self._completed and len(self._to_complete) < QUEUE_MAX and not is_combo(token_id):
             self._to_complete[token_id] = None
-            self._work.set()
+            self._keeper.work.set()
 
     def apply_event(self, event: MarketEvent) -> None:
         """Take in what the market socket announced; it is stored in the background."""
@@ -139,131 +125,46 @@ class GammaRegistry(MarketRegistry):
         tries = 0
         while not self._is_loaded:
             try:
-                self._catalogue.load(await self._store.markets())
+                self._catalogue.load(await self._keeper.store.markets())
                 self._is_loaded = True
             except LedgerUnavailableError as error:
                 tries += 1
-                await self._pause(tries, "load", error)
+                await pause(self._clock, tries=tries, what="load", error=error)
         log.info("registry.loaded", markets=len(self._catalogue))
 
     async def run(self) -> None:
         await self.load()
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._sync_forever(), name="registry-sync")
+            loops.create_task(self._sync.run(), name="registry-sync")
             loops.create_task(self._work_forever(), name="registry-work")
 
-    async def _sync_forever(self) -> None:
-        tries = 0
-        while True:
-            started = self._clock.monotonic_ms()
-            try:
-                await self._sync()
-                tries = 0
-                await self._clock.sleep_ms(started + self._sync_interval_ms - self._clock.monotonic_ms())
-            except (RegistryUnavailableError, LedgerUnavailableError) as error:
-                # Only what asking for the same page again cannot mend; the next sync starts at the first page.
-                tries += 1
-                self._note("REGISTRY_SYNC_FAILED", {"error": str(error)[:300]})
-                await self._pause(tries, "sync", error)
-
-    async def _sync(self) -> None:
-        """Read every page of open markets, then look for those that are open no more."""
-        cursor: str | None = None
-        cursors: set[str] = set()
-        seen: set[str] = set()
-        self.rows_rejected = 0
-        while True:
-            rows, cursor = await self._patiently(partial(self._lookups.open_markets, cursor))
-            markets = self._parsed(rows)
-            seen.update(market.condition_id for market in markets)
-            await self._remember(markets)
-            if cursor is None or cursor in cursors:
-                break
-            cursors.add(cursor)
-            await self._clock.sleep_ms(PAGE_PAUSE_MS)
-        await self._close(market for market in self._catalogue if market.condition_id not in seen)
-        self.is_synced = True
-        log.info("registry.synced", open=len(seen), known=len(self._catalogue), rejected=self.rows_rejected)
-
-    async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask for a page until it comes: an outage is waited out where it happened.
-
-        :raises RegistryUnavailableError: the venue refuses this page, or sends garbage for it again and again.
-        """
-        tries = garbage = 0
-        while True:
-            try:
-                return await ask()
-            except RefusedError:
-                raise
-            except RegistryUnavailableError as error:
-                tries += 1
-                if isinstance(error, GarbageError):
-                    garbage += 1
-                    self._note("QUARANTINED", {"what": "REGISTRY_PAGE", "payload": str(error)[:300]})
-                    if garbage >= GARBAGE_TRIES:
-                        raise
-                await self._pause(tries, "page", error)
-
-    async def _close(self, missing: Iterable[Market]) -> None:
-        """Ask about markets that are listed no more, until their payouts are known."""
-        oldest_ms = self._clock.now_ms() - PAYOUT_WAIT_MS
-        gone = [
-            market
-            for market in missing
-            if not market.closed or (market.payouts is None and (market.end_date_ms or 0) > oldest_ms)
-        ]
-        asked = {
-            "condition_ids": [market.condition_id for market in gone if market.version == "v1"],
-            "position_ids": [market.tokens[0].token_id for market in gone if market.version == "v2"],
-        }
-        for key, ids in asked.items():
-            for start in range(0, len(ids), IDS_PER_LOOKUP):
-                batch = ids[start : start + IDS_PER_LOOKUP]
-                rows = await self._patiently(partial(self._lookups.closed_markets, key, batch))
-                await self._remember(self._parsed(rows))
-                await self._clock.sleep_ms(PAGE_PAUSE_MS)
-
-    def _parsed(self, rows: Sequence[bytes]) -> list[Market]:
-        markets = []
-        for row in rows:
-            try:
-                markets.append(parse_market(row, now_ms=self._clock.now_ms()))
-            except NoTokensError:
-                continue
-            except ValueError as error:
-                self.rows_rejected += 1
-                if self.rows_rejected <= QUARANTINED_PER_SYNC:
-                    log.warning("registry.row_rejected", error=str(error))
-                    payload = row[:500].decode(errors="replace")
-                    self._note("QUARANTINED", {"what": "REGISTRY_ROW", "error": str(error), "payload": payload})
-        return markets
-
-    async def _remember(self, markets: Sequence[Market]) -> None:
-        """Keep markets in memory and store those that are news.
-
-        :raises LedgerUnavailableError: they are kept, and will be stored later.
-        """
-        changed = self._catalogue.merge(markets, monotonic_ms=self._clock.monotonic_ms())
-        if not changed:
-            return
-        try:
-            await self._store.save_markets(changed)
-        except LedgerUnavailableError:
-            self._save_later(changed)
-            raise
+    def _by_liquidity(self) -> Iterator[Market]:
+        for condition_id in self._keeper.liquidity.ranked():
+            market = self._catalogue.of_condition(condition_id)
+            if market and market.enable_order_book and market.accepting_orders and not market.closed:
+                yield market
 
     async def _fetch_and_save(self, token_id: str) -> Market | None:
-        if not is_token_id(token_id):
+        if not is_token_id(token_id) or is_combo(token_id):
             return None
         market = await self._ask_about(token_id)
         if market is None:
             return None
+        if market.closed and market.payouts is None:
+            market = await self._with_payouts(market)
         try:
-            await self._remember([market])
+            await self._keeper.remember(market)
         except LedgerUnavailableError as error:
             log.warning("registry.not_stored", condition_id=market.condition_id, error=str(error))
         return self.market_of(token_id)
+
+    async def _with_payouts(self, market: Market) -> Market:
+        try:
+            payouts = await self._lookups.payouts(market)
+        except RegistryUnavailableError as error:
+            log.warning("registry.payouts_unavailable", condition_id=market.condition_id, error=str(error)[:300])
+            return market
+        return market if payouts is None else replace(market, accepting_orders=False, payouts=payouts)
 
     async def _ask_about(self, token_id: str) -> Market | None:
         """Ask both hosts at once; either alone will do, but only both can say that a token is unknown."""
@@ -273,8 +174,8 @@ class GammaRegistry(MarketRegistry):
         for answer in (rows, details):
             if isinstance(answer, BaseException) and not isinstance(answer, RegistryUnavailableError):
                 raise answer
-        listed = [] if isinstance(rows, BaseException) else self._parsed(rows)
-        market = next((one for one in listed if _has(one, token_id)), None)
+        listed = [] if isinstance(rows, BaseException) else self._keeper.parsed(rows)
+        market = next((one.market for one in listed if _has(one.market, token_id)), None)
         if details is not None and not isinstance(details, BaseException):
             market = self._completed_with(market, details, token_id)
         if market is not None:
@@ -306,26 +207,36 @@ class GammaRegistry(MarketRegistry):
         self._completed.update(token.token_id for token in market.tokens)
         if details is not None:
             completed = self._completed_with(market, details, token_id)
-            await self._remember([completed] if completed is not None else [])
+            if completed is not None:
+                await self._keeper.remember(completed)
 
     async def _work_forever(self) -> None:
-        """Complete markets and store what events changed, one thing at a time."""
+        """Complete and settle markets and store what events changed, one thing at a time."""
         tries = 0
         while True:
-            if not self._to_complete and not self._to_save:
-                self._work.clear()
-                await self._work.wait()
+            if not self._to_complete and not self._to_settle and not self._keeper.is_save_due:
+                self._keeper.work.clear()
+                await self._keeper.work.wait()
             try:
-                if self._to_save:
-                    await self._save()
+                if self._keeper.is_save_due:
+                    await self._keeper.save()
                 if token_id := next(iter(self._to_complete), None):
                     del self._to_complete[token_id]
                     await self._complete_or_requeue(token_id)
                     await self._clock.sleep_ms(PAGE_PAUSE_MS)
+                if condition_id := next(iter(self._to_settle), None):
+                    del self._to_settle[condition_id]
+                    await self._settle(condition_id)
                 tries = 0
             except (RegistryUnavailableError, LedgerUnavailableError) as error:
                 tries += 1
-                await self._pause(tries, "complete", error)
+                await pause(self._clock, tries=tries, what="complete", error=error)
+
+    async def _settle(self, condition_id: str) -> None:
+        """Ask once what a market without a single winner paid; if it is too early, each sync asks again."""
+        market = self._catalogue.of_condition(condition_id)
+        if market is not None and market.payouts is None:
+            await self._keeper.remember(await self._with_payouts(market))
 
     async def _complete_or_requeue(self, token_id: str) -> None:
         try:
@@ -336,18 +247,6 @@ class GammaRegistry(MarketRegistry):
             self._to_complete[token_id] = None
             raise
 
-    async def _save(self) -> None:
-        markets = dict(self._to_save)
-        await self._store.save_markets(tuple(markets.values()))
-        for condition_id, market in markets.items():
-            if self._to_save.get(condition_id) is market:
-                del self._to_save[condition_id]
-
-    def _save_later(self, markets: Iterable[Market]) -> None:
-        for market in markets:
-            self._to_save[market.condition_id] = market
-        self._work.set()
-
     def _apply_tick(self, event: TickSizeChanged) -> None:
         market = self.market_of(event.token_id)
         if market is None:
@@ -355,7 +254,7 @@ class GammaRegistry(MarketRegistry):
         changed = self._catalogue.announce_tick(market, event.tick_size, monotonic_ms=self._clock.monotonic_ms())
         if changed != market:
             log.info("registry.tick_changed", condition_id=market.condition_id, tick_size=event.tick_size)
-            self._save_later([changed])
+            self._keeper.save_soon([changed])
 
     def _apply_resolution(self, event: MarketResolved) -> None:
         market = self._resolved_market(event)
@@ -368,7 +267,10 @@ class GammaRegistry(MarketRegistry):
         if changed != market:
             log.info("registry.resolved", condition_id=market.condition_id, payouts=payouts)
             self._catalogue.put(changed)
-            self._save_later([changed])
+            self._keeper.save_soon([changed])
+        if payouts is None and len(self._to_settle) < QUEUE_MAX:
+            self._to_settle[market.condition_id] = None
+            self._keeper.work.set()
 
     def _resolved_market(self, event: MarketResolved) -> Market | None:
         for token_id in event.token_ids:
@@ -383,12 +285,6 @@ class GammaRegistry(MarketRegistry):
         self._fetching.pop(token_id, None)
         if not done.cancelled():
             done.exception()  # Retrieved: whoever waited has it, and nobody may be waiting.
-
-    async def _pause(self, tries: int, what: str, error: Exception) -> None:
-        ceiling_ms = min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** min(tries, 16))
-        delay_ms = random.randint(RETRY_MIN_MS, ceiling_ms)
-        log.warning("registry.unavailable", what=what, tries=tries, delay_ms=delay_ms, error=str(error)[:300])
-        await self._clock.sleep_ms(delay_ms)
 
 
 def _has(market: Market, token_id: str | None) -> bool:

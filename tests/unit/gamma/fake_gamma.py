@@ -13,9 +13,11 @@ from copytrade.adapters.gamma.registry import GammaRegistry
 from copytrade.domain.market import Market
 from copytrade.ports.clock import Clock
 from copytrade.ports.ledger import LedgerUnavailableError
+from copytrade.ports.markets import RegistrySync
 
 GAMMA_URL = "http://gamma.test"
 CLOB_URL = "http://clob.test"
+DATA_API_URL = "http://data.test"
 Answer = Callable[[httpx.Request], httpx.Response | None]
 
 
@@ -86,10 +88,14 @@ def details(number: int, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeHosts:
-    """What Gamma lists and the CLOB knows; `intercept` may answer instead."""
+    """What Gamma lists, the CLOB knows and the Data API tells of payouts; `intercept` may answer instead.
+
+    Pages are cut by id, as a keyset does: the cursor names the last one shown.
+    """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    payouts: dict[str, list[int]] = field(default_factory=dict)
     page_size: int = 3
     requests: list[httpx.Request] = field(default_factory=list)
     intercept: Answer = lambda request: None
@@ -107,6 +113,8 @@ class FakeHosts:
             return intercepted
         if request.url.host == "gamma.test":
             return self._gamma(request)
+        if request.url.host == "data.test":
+            return self._resolution(request)
         return self._clob(request.url.path)
 
     def _gamma(self, request: httpx.Request) -> httpx.Response:
@@ -120,10 +128,21 @@ class FakeHosts:
                 found = [one for one in found if any(item in (one.get(name) or "") for item in asked)]
         if asked := query.get_list("position_ids"):
             found = [one for one in found if set(asked) & set(one.get("positionIds") or [])]
-        start = int(query.get("after_cursor", "0"))
-        page = found[start : start + self.page_size]
-        after = {"next_cursor": str(start + self.page_size)} if start + self.page_size < len(found) else {}
-        return httpx.Response(200, json={"markets": page, **after})
+        found.sort(key=lambda one: int(one["id"]), reverse=query.get("ascending") == "false")
+        ids = [int(one["id"]) for one in found]
+        if last := query.get("after_cursor"):
+            beyond = [one < int(last) if query.get("ascending") == "false" else one > int(last) for one in ids]
+            start = beyond.index(True) if any(beyond) else len(ids)
+        else:
+            start = 0
+        end = start + min(self.page_size, int(query["limit"]))
+        after = {"next_cursor": str(ids[end - 1])} if end < len(found) else {}
+        return httpx.Response(200, json={"markets": found[start:end], **after})
+
+    def _resolution(self, request: httpx.Request) -> httpx.Response:
+        payouts = self.payouts.get(request.url.params["condition"])
+        rows = [] if payouts is None else [{"status": "resolved", "payouts": payouts}]
+        return httpx.Response(200, json={"data": rows})
 
     def _clob(self, path: str) -> httpx.Response:
         last = path.rpartition("/")[2]
@@ -137,11 +156,20 @@ class FakeHosts:
 
 @dataclass
 class FakeStore:
-    """Stored markets by condition; `is_down` refuses everything."""
+    """Stored markets by condition and the sync under way; `is_down` refuses everything."""
 
     stored: dict[str, Market] = field(default_factory=dict)
     saves: list[int] = field(default_factory=list)
     is_down: bool = False
+    sync: RegistrySync | None = None
+
+    async def registry_sync(self) -> RegistrySync | None:
+        self._check()
+        return self.sync
+
+    async def save_registry_sync(self, sync: RegistrySync | None) -> None:
+        self._check()
+        self.sync = sync
 
     async def markets(self) -> tuple[Market, ...]:
         self._check()
@@ -174,6 +202,7 @@ def make_office(clock: Clock, *, hosts: FakeHosts | None = None, store: FakeStor
     registry = GammaRegistry(
         gamma_url=GAMMA_URL,
         clob_url=CLOB_URL,
+        data_api_url=DATA_API_URL,
         http=hosts.http(),
         clock=clock,
         store=store,

@@ -14,25 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copytrade.adapters.gamma.decode import (
-    NotAPageError,
-    NoTokensError,
-    is_position_id,
-    market_of_details,
-    padded_condition,
-    parse_details,
-    parse_market,
-    parse_page,
-)
+from copytrade.adapters.gamma.amounts import NotAPageError, NoTokensError, padded_condition
+from copytrade.adapters.gamma.decode import parse_listing, parse_page, salvaged_cursor
+from copytrade.adapters.gamma.details import market_of_details, parse_details
 from copytrade.domain.market import NO_FEES, FeeSchedule, Market
 from copytrade.domain.units import MICRO
 from tests.unit.gamma.fake_gamma import details, row, v2_row
 
-CANARY = "663574927012476832975694178961957910328055987427402067619466963999000625152"
-
 
 def parsed(record: dict[str, Any]) -> Market:
-    return parse_market(json.dumps(record).encode(), now_ms=1)
+    return parse_listing(json.dumps(record).encode(), now_ms=1).market
 
 
 def rows_in(value: object) -> Iterator[dict[str, Any]]:
@@ -101,11 +92,6 @@ def test_the_version_and_not_the_presence_chooses_the_token_ids() -> None:
 
     assert [token.token_id for token in parsed(both).tokens] == json.loads(both["clobTokenIds"])
     assert [token.token_id for token in parsed({**both, "version": "v2"}).tokens] == ["4", "5"]
-
-
-def test_a_protocol_v2_position_is_told_by_its_bits() -> None:
-    assert is_position_id(CANARY)
-    assert not is_position_id("25070934348813416902477876984955073880416401960631253331845590271167412497744")
 
 
 @pytest.mark.parametrize(
@@ -247,3 +233,31 @@ def test_a_deeply_nested_body_is_refused() -> None:
 def test_a_market_without_tokens_is_told_apart() -> None:
     with pytest.raises(NoTokensError):
         parsed(row(1, clobTokenIds=None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"id": "5308512", "liquidityNum": 18191.2606}, (5_308_512, 18_191)),
+        ({"id": 7, "liquidityNum": "many"}, (None, 0)),
+        ({"id": "x" * 9, "liquidityNum": -1}, (None, 0)),
+        ({"id": None, "liquidityNum": 1e300}, (None, 0)),
+    ],
+)
+def test_what_only_ranks_a_market_never_refuses_it(changes: dict[str, Any], expected: tuple[int | None, int]) -> None:
+    listing = parse_listing(json.dumps(row(1, **changes)).encode(), now_ms=1)
+
+    assert (listing.gamma_id, listing.liquidity_usdc) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "cursor"),
+    [
+        (b'{"markets": [{"id": 1}, <garbage>], "next_cursor": "MTAw"}', "MTAw"),
+        (b'{"markets": [{"next_cursor":"not this"}, !], "next_cursor":"this"}', "this"),
+        (b'{"markets": [{"id"', None),
+        (b'{"next_cursor": ""}', None),
+    ],
+)
+def test_a_broken_page_may_still_show_the_way_on(body: bytes, cursor: str | None) -> None:
+    assert salvaged_cursor(body) == cursor
