@@ -84,7 +84,7 @@ def parse_page(body: bytes) -> Page:
     """
     try:
         answer = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         raise NotAnEnvelope("not JSON") from None
     if not isinstance(answer, dict) or "data" not in answer:
         raise NotAnEnvelope("no data")

@@ -121,6 +121,7 @@ def test_what_is_no_row_is_refused(row):
         b'{"data": [',
         b'{"data": ["\xff"]}',
         b"[" * 100_000,
+        b'{"data": [1e99999999999999999999]}',
         b'{"error":"x","code":"y"}',
     ],
 )
