@@ -64,7 +64,7 @@ def join(known: Iterable[KnownFill], sightings: Iterable[Sighting], *, leader_id
     sighted_by_tx: dict[str, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
         sighted_by_tx[sighting.fill.tx_hash].append(sighting)
-    transactions = [_Transaction(known_by_tx[tx_hash], leader_ids) for tx_hash in sighted_by_tx]
+    transactions = [_Transaction(known_by_tx.get(tx_hash, ()), leader_ids) for tx_hash in sighted_by_tx]
     for transaction, sighted in zip(transactions, sighted_by_tx.values(), strict=True):
         transaction.join(sighted)
     fills = [fill for transaction in transactions for fill in transaction.fills]
@@ -111,6 +111,9 @@ class _Transaction:
 
     def join(self, sightings: Sequence[Sighting]) -> None:
         """Join logs before API rows, and each kind from the surest likeness to the least."""
+        if len(sightings) == 1 and not self.fills:
+            self._add_first(sightings[0])
+            return
         logs = [(sighting, place) for sighting in sightings if (place := sighting.fill.place) is not None]
         logs.sort(key=lambda log: log[1].log_index)
         unmet = [log for log in logs if not self._meet_repeated_log(*log)]
@@ -122,6 +125,12 @@ class _Transaction:
         for sighting in sightings:
             if sighting.fill.place is None:
                 self._meet_row(sighting)
+
+    def _add_first(self, sighting: Sighting) -> None:
+        """Add the only fill of a transaction seen for the first time: most are, and there is nothing to compare."""
+        fill = sighting.fill
+        key = fill.place.dedupe_key(fill.tx_hash) if fill.place else api_dedupe_key(fill.source, sighting.source_key)
+        self._report(self._add(sighting, key=key, spare=""), sighting)
 
     def _meet_repeated_log(self, sighting: Sighting, place: LogPlace) -> bool:
         found = self._by_report.get((sighting.fill.source, sighting.source_key))

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from copytrade.adapters.sql.writing import WriterThread
 from copytrade.ports.ledger import LedgerUnavailableError
 
 if TYPE_CHECKING:
@@ -178,14 +179,25 @@ class SqliteDatabase(Database):
         self._url = url
         self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self._readers = sqlite_engine(url, begin="BEGIN", connections=SQLITE_READERS, query_only=True)
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
+        self._writing = WriterThread("ledger-writer")
         self._reading = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="ledger-reader")
+        self._connection: Connection | None = None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._reading, self._readers, work)
+        def transaction() -> T:
+            with translated(self._url), self._readers.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, transaction)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._writing, self._writer, work)
+        def transaction() -> T:
+            with translated(self._url):
+                connection = self._open_writer()
+                with connection.begin():
+                    return work(connection)
+
+        return await self._writing.run(transaction)
 
     async def write_alone(self, work: Callable[[Connection], T]) -> T:
         return await self.write(work)
@@ -193,16 +205,17 @@ class SqliteDatabase(Database):
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
-    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]) -> T:
-        def transaction() -> T:
-            with translated(self._url), engine.begin() as connection:
-                return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(threads, transaction)
+    def _open_writer(self) -> Connection:
+        """Return the one connection that writes; taking it from the pool each time costs a part of a write."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._writer.connect()
+        return self._connection
 
     def _close(self) -> None:
-        for threads in (self._writing, self._reading):
-            threads.shutdown()
+        self._writing.stop()
+        self._reading.shutdown()
+        if self._connection is not None:
+            self._connection.close()
         for engine in (self._readers, self._writer):
             engine.dispose()
 

@@ -29,7 +29,8 @@ def _is_one_of(dialect: Dialect, column: ColumnElement[Any], name: str) -> Colum
 
 def _followed(dialect: Dialect) -> Select[Any]:
     is_known = exists().where(_is_one_of(dialect, leader_fill.c.tx_hash, "tx_hashes")).select_from(leader_fill)
-    return select(leader, is_known.label("is_known")).where(
+    since = leader.c.followed_since.label("followed_since_ms")
+    return select(leader.c.address, leader.c.id, since, is_known.label("is_known")).where(
         leader.c.enabled, _is_one_of(dialect, leader.c.address, "addresses")
     )
 
@@ -45,6 +46,14 @@ def _keep_raw(dialect: Dialect) -> Insert:
         set_={"leader_fill_id": statement.excluded.leader_fill_id},
         where=leader_fill_raw.c.leader_fill_id.is_(null()),
     )
+
+
+def _any_kept(dialect: Dialect) -> Select[Any]:
+    raw = leader_fill_raw.c
+    is_kept = exists().where(
+        _is_one_of(dialect, raw.source, "sources"), _is_one_of(dialect, raw.source_key, "source_keys")
+    )
+    return select(is_kept.label("is_kept"))
 
 
 def _advance(dialect: Dialect) -> Insert:
@@ -89,6 +98,8 @@ FOLLOWED: Final = Prepared(_followed)
 ADD_FILL: Final = Prepared(_add_fill)
 KEEP_RAW: Final = Prepared(_keep_raw)
 """Keep a payload; one that was kept before its fill was known is linked to it."""
+ANY_KEPT: Final = Prepared(_any_kept)
+"""Whether any of some payloads is kept already."""
 ADVANCE: Final = Prepared(_advance)
 """Move a cursor forward, or make it."""
 RECORD: Final = Prepared(_record)

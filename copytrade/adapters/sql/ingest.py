@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Boolean, Connection, bindparam, case, null, select, update
 
-from copytrade.adapters.sql import cursors, hot
-from copytrade.adapters.sql.rows import Values, leader_of, recorded_fill_of, recorded_fill_values
+from copytrade.adapters.sql import copying, cursors, hot
+from copytrade.adapters.sql.rows import Values, recorded_fill_of, recorded_fill_values
 from copytrade.adapters.sql.statements import chunks
 from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
 from copytrade.domain.dedupe import KnownFill, join
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from copytrade.domain.fills import RecordedFill, Sighting
-    from copytrade.domain.leaders import Leader
     from copytrade.domain.units import Millis
     from copytrade.ports.leader_fills import FillsSeen
 
@@ -59,14 +58,14 @@ def ingest(connection: Connection, seen: FillsSeen, *, now_ms: Millis) -> Ingest
     return Ingested(new=joined.new, joined=joined.met)
 
 
-def _followed(connection: Connection, seen: FillsSeen) -> tuple[Mapping[str, Leader], bool]:
-    """Return the sighted leaders that are enabled, and whether any sighted transaction has fills of them."""
+def _followed(connection: Connection, seen: FillsSeen) -> tuple[Mapping[str, Any], bool]:
+    """Return what counts here of the sighted leaders that are enabled, and whether any transaction is known."""
     if not seen.sightings:
         return {}, False
     addresses = {sighting.fill.leader for sighting in seen.sightings}
     tx_hashes = {sighting.fill.tx_hash for sighting in seen.sightings}
     rows = hot.FOLLOWED.rows(connection, {"addresses": [*addresses], "tx_hashes": [*tx_hashes]})
-    return {row.address: leader_of(row) for row in rows}, any(row.is_known for row in rows)
+    return {row.address: row for row in rows}, any(row.is_known for row in rows)
 
 
 def _known(connection: Connection, tx_hashes: Iterable[str]) -> list[KnownFill]:
@@ -120,7 +119,7 @@ def _vacate_keys(connection: Connection, changed: Sequence[RecordedFill]) -> Non
     connection.execute(statement, [{"fill_id": recorded.id, "key": str(recorded.id)} for recorded in changed])
 
 
-def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[str, Leader], *, now_ms: Millis) -> None:
+def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[str, Any], *, now_ms: Millis) -> None:
     if not new:
         return
     rows = [
@@ -133,13 +132,25 @@ def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[s
         }
         for recorded in new
     ]
-    hot.ADD_FILL.run_many(connection, rows)
+    if copying.is_worthwhile(connection, rows):
+        copying.copy(connection, leader_fill, rows)
+    else:
+        hot.ADD_FILL.run_many(connection, rows)
 
 
 def _keep_raw(connection: Connection, reports: Sequence[tuple[Sighting, UUID]], *, now_ms: Millis) -> None:
-    if reports:
-        rows = [_raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports]
+    if not reports:
+        return
+    rows = [_raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports]
+    if copying.is_worthwhile(connection, rows) and not _is_any_kept(connection, rows):
+        copying.copy(connection, leader_fill_raw, rows)
+    else:
         hot.KEEP_RAW.run_many(connection, rows)
+
+
+def _is_any_kept(connection: Connection, rows: Sequence[Values]) -> bool:
+    keys = [row["source_key"] for row in rows]
+    return any(row.is_kept for row in hot.ANY_KEPT.rows(connection, {"source_keys": keys, "sources": [*Source]}))
 
 
 def _raw_values(sighting: Sighting, fill_id: UUID, *, now_ms: Millis) -> Values:
