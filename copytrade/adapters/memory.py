@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, reason
 from copytrade.domain.booking import ImpossibleExecutionError, book, end
 from copytrade.domain.dedupe import KnownFill, join
+from copytrade.domain.leader_events import alerts_of
 from copytrade.domain.leaders import is_copied
 from copytrade.domain.positions import Position
 from copytrade.ports.leader_fills import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.fills import RecordedFill, Sighting, Source
+    from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
@@ -64,6 +66,7 @@ class MemoryLedger(Ledger):
         self.payloads: dict[Report, str] = {}
         self.executions: list[ExecutionFill] = []
         self.events: list[Event] = []
+        self.leader_events: dict[str, LeaderEvent] = {}
         self.proved: tuple[ProvedRange, ...] = ()
         self._leaders: dict[str, Leader] = {}
         self._cursors: dict[CursorScope, Cursor] = {}
@@ -244,6 +247,20 @@ class MemoryLedger(Ledger):
         stored = self.stored.get(leader_fill_id)
         return None if stored is None else stored.recorded
 
+    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
+        new = [one for one in events if one.leader in self._leaders and one.dedupe_key not in self.leader_events]
+        self.leader_events |= {event.dedupe_key: event for event in new}
+        self.events += [Event(code=code, detail=detail, at_ms=now_ms) for code, detail in alerts_of(new)]
+        return tuple(new)
+
+    async def leader_events_of(self, leader: str) -> tuple[LeaderEvent, ...]:
+        return tuple(event for event in self.leader_events.values() if event.leader == leader)
+
+    async def fills_of(self, leader: str, token_id: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
+        kept = (stored.recorded for stored in self.stored.values() if stored.orphaned_at_ms is None)
+        his = (one for one in kept if (one.fill.leader, one.fill.token_id) == (leader, token_id))
+        return tuple(recorded for recorded in his if recorded.fill.fill_ts_ms >= since_ms)
+
     async def positions(self) -> tuple[Position, ...]:
         return tuple(self._positions[owner] for owner in sorted(self._positions))
 
@@ -357,13 +374,8 @@ def _order_of_events(recorded: RecordedFill) -> tuple[int, float, int, int, UUID
 
 def _with_range(ranges: tuple[ProvedRange, ...], new: ProvedRange) -> tuple[ProvedRange, ...]:
     """Add a range, as one with those of its kind that it touches."""
-    touching = [
-        one
-        for one in ranges
-        if (one.scope, one.is_single_source) == (new.scope, new.is_single_source)
-        and one.from_block <= new.to_block + 1
-        and one.to_block >= new.from_block - 1
-    ]
+    alike = [one for one in ranges if (one.scope, one.is_single_source) == (new.scope, new.is_single_source)]
+    touching = [one for one in alike if one.from_block <= new.to_block + 1 and one.to_block >= new.from_block - 1]
     whole = replace(
         new,
         from_block=min([new.from_block, *(one.from_block for one in touching)]),
@@ -371,17 +383,11 @@ def _with_range(ranges: tuple[ProvedRange, ...], new: ProvedRange) -> tuple[Prov
         methods=new.methods.union(*(one.methods for one in touching)),
     )
     kept = [one for one in ranges if one not in touching]
-    return tuple(
-        sorted(
-            [*kept, whole],
-            key=lambda one: (
-                one.scope.exchange_address,
-                one.scope.leader_address,
-                one.is_single_source,
-                one.from_block,
-            ),
-        )
-    )
+    return tuple(sorted([*kept, whole], key=_place_of_range))
+
+
+def _place_of_range(one: ProvedRange) -> tuple[str, str, bool, int]:
+    return one.scope.exchange_address, one.scope.leader_address, one.is_single_source, one.from_block
 
 
 def _cut_above(ranges: tuple[ProvedRange, ...], block: int) -> tuple[ProvedRange, ...]:

@@ -21,6 +21,11 @@ def leader_fill_id(dedupe_key: str) -> UUID:
     return uuid5(_NAMESPACE, f"leader_fill|{dedupe_key}")
 
 
+def leader_event_id(dedupe_key: str) -> UUID:
+    """Return the id of a leader's event from its key."""
+    return uuid5(_NAMESPACE, f"leader_event|{dedupe_key}")
+
+
 def attempt_id(strategy_id: str, account_id: str, fill_id: UUID) -> UUID:
     """Return the id of the one attempt a strategy makes for an account on a fill."""
     return uuid5(_NAMESPACE, f"attempt|{strategy_id}|{account_id}|{fill_id}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from copytrade.ports.leader_events import LeaderEventStore
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
@@ -68,7 +70,7 @@ class Booked:
     position: Position
 
 
-class Ledger(Protocol):
+class Ledger(LeaderEventStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:

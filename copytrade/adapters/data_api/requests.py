@@ -11,9 +11,10 @@ from copytrade.adapters.data_api.decode import NotAnEnvelope, Page, parse_page
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 
-REQUESTS_PER_SECOND: Final = 24
+TRADES_PER_SECOND: Final = 24
 """80% of the documented 300 requests in 10 s."""
-BURST: Final = 24
+WALLET_PER_SECOND: Final = 16
+"""80% of the documented 200 requests in 10 s, for activity and for positions."""
 PAGE_ROWS: Final = 500
 TIMEOUT_S: Final = 10.0
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -52,61 +53,51 @@ class ApiNotUnderstood(ApiError):
 
 
 class TokenBucket:
-    """Lets `REQUESTS_PER_SECOND` through on average, `BURST` at once; everyone waits in turn."""
+    """Lets `per_second` through on average, and as many at once; everyone waits in turn."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, per_second: int) -> None:
         self._clock: Final = clock
+        self._per_second: Final = per_second
         self._next_free_us = 0
 
     async def take(self) -> None:
         """Wait for a turn."""
         now_us = self._clock.monotonic_ms() * 1000
-        spacing_us = 1_000_000 // REQUESTS_PER_SECOND
-        self._next_free_us = max(self._next_free_us, now_us - BURST * spacing_us) + spacing_us
+        spacing_us = 1_000_000 // self._per_second
+        self._next_free_us = max(self._next_free_us, now_us - self._per_second * spacing_us) + spacing_us
         await self._clock.sleep_ms(-(-(self._next_free_us - now_us) // 1000))
 
     def rest(self, duration_ms: Millis) -> None:
         """Let nothing through for a while."""
-        until_us = (self._clock.monotonic_ms() + duration_ms + BURST * 1000 // REQUESTS_PER_SECOND) * 1000
+        burst_ms = 1000
+        until_us = (self._clock.monotonic_ms() + duration_ms + burst_ms) * 1000
         self._next_free_us = max(self._next_free_us, until_us)
 
 
-class DataApi:
-    """The `/v2/trades` route of one host."""
+class Route:
+    """One route of one host, below its own limit."""
 
-    def __init__(self, url: str, *, clock: Clock, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(self, url: str, path: str, *, per_second: int, clock: Clock, client: httpx.AsyncClient) -> None:
         self.host: Final = urlsplit(url).hostname or "(no host)"
-        self._url: Final = f"{url.rstrip('/')}/v2/trades"
-        self._bucket: Final = TokenBucket(clock)
+        self._url: Final = f"{url.rstrip('/')}{path}"
+        self._bucket: Final = TokenBucket(clock, per_second=per_second)
         self._clock: Final = clock
+        self._client: Final = client
         self._serial = 0
-        self._client: Final = httpx.AsyncClient(
-            timeout=TIMEOUT_S, transport=transport, headers={"user-agent": USER_AGENT}
-        )
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
-    async def trades(self, leader: str, *, start_s: int, cursor: str | None) -> Page:
-        """Return one page of a leader's trades since `start_s`, newest first, makers included.
+    async def page(self, query: dict[str, str], *, cursor: str | None) -> Page:
+        """Return one page.
 
         :raises ApiError: one of its kinds.
         """
         await self._bucket.take()
         self._serial += 1
-        query = {
-            "user": leader,
-            "taker_only": "false",
-            "limit": str(PAGE_ROWS),
-            "start": str(max(1, start_s)),
-            # The cache serves an unchanged URL for minutes (measured 2026-09-25).
-            "_": f"{self._clock.now_ms()}{self._serial % 1000:03d}",
-        }
+        # The cache serves an unchanged URL for minutes (measured 2026-09-25).
+        asked = query | {"_": f"{self._clock.now_ms()}{self._serial % 1000:03d}"}
         if cursor is not None:
-            query["cursor"] = cursor
+            asked["cursor"] = cursor
         try:
-            status, headers, body = await self._get(query)
+            status, headers, body = await self._get(asked)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiUnavailable(self.host, type(error).__name__) from None
         return self._page_of(status, headers, body)
@@ -134,6 +125,29 @@ class DataApi:
         except NotAnEnvelope as error:
             kind = "a web page" if body.lstrip()[:1] == b"<" else str(error)
             raise ApiNotUnderstood(self.host, f"answered {kind}", body=body) from None
+
+
+class DataApi:
+    """The `/v2/trades` route of one host."""
+
+    def __init__(self, url: str, *, clock: Clock, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._client: Final = httpx.AsyncClient(
+            timeout=TIMEOUT_S, transport=transport, headers={"user-agent": USER_AGENT}
+        )
+        self._route: Final = Route(url, "/v2/trades", per_second=TRADES_PER_SECOND, clock=clock, client=self._client)
+        self.host: Final = self._route.host
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def trades(self, leader: str, *, start_s: int, cursor: str | None) -> Page:
+        """Return one page of a leader's trades since `start_s`, newest first, makers included.
+
+        :raises ApiError: one of its kinds.
+        """
+        query = {"user": leader, "taker_only": "false", "limit": str(PAGE_ROWS), "start": str(max(1, start_s))}
+        return await self._route.page(query, cursor=cursor)
 
 
 def _retry_after_ms(header: str | None) -> Millis:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
-from copytrade.adapters.sql import attempts, chain, cursors, events, executions, leaders, proofs, witness
+from copytrade.adapters.sql import attempts, chain, cursors, events, executions, leader_events, leaders, proofs, witness
 from copytrade.adapters.sql import markets as registry
 from copytrade.ports.ledger import Ledger
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copytrade.adapters.sql.engine import Database
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
     from copytrade.domain.positions import Position
@@ -104,6 +105,17 @@ class SqlLedger(Ledger):
 
     async def fill(self, leader_fill_id: UUID) -> RecordedFill | None:
         return await self._database.read(partial(attempts.find_fill, leader_fill_id=leader_fill_id))
+
+    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
+        return await self._database.write_alone(partial(leader_events.keep, events=events, now_ms=now_ms))
+
+    async def leader_events_of(self, leader: str) -> tuple[LeaderEvent, ...]:
+        return await self._database.read(partial(leader_events.events_of, address=leader))
+
+    async def fills_of(self, leader: str, token_id: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
+        return await self._database.read(
+            partial(leader_events.fills_of, address=leader, token_id=token_id, since_ms=since_ms)
+        )
 
     async def positions(self) -> tuple[Position, ...]:
         return await self._database.read(executions.positions)

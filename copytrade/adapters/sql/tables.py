@@ -99,6 +99,7 @@ leader_fill: Final = Table(
 Index("ix_leader_fill_tx_hash_order_hash", leader_fill.c.tx_hash, leader_fill.c.order_hash)
 Index("ix_leader_fill_fill_ts", leader_fill.c.fill_ts)
 Index("ix_leader_fill_leader_id_fill_ts", leader_fill.c.leader_id, leader_fill.c.fill_ts)
+Index("ix_leader_fill_token_id_leader_id", leader_fill.c.token_id, leader_fill.c.leader_id, leader_fill.c.fill_ts)
 Index(
     "ix_leader_fill_undecided",
     leader_fill.c.fill_ts,
@@ -196,6 +197,32 @@ execution_fill: Final = Table(
 )
 Index("ix_execution_fill_attempt_id", execution_fill.c.attempt_id)
 Index("ix_execution_fill_fill_at", execution_fill.c.fill_at)
+
+leader_event: Final = Table(
+    "leader_event",
+    metadata,
+    _id(),
+    _required("leader_id", Id, ForeignKey("leader.id")),
+    _required("kind", Text),
+    _required("condition_id", Text),
+    Column("token_id", Text),
+    _required("shares", Micro),
+    _required("usdc", Micro),
+    _required("tx_hash", Text),
+    _required("event_ts", Instant),
+    _required("detected_at", Instant),
+    _required("dedupe_key", Text),
+    _required("policy", Text),
+    _required("payload", JsonText),
+    _required("created_at", Instant),
+    UniqueConstraint("dedupe_key"),
+    CheckConstraint(
+        "kind IN ('SPLIT', 'MERGE', 'REDEEM', 'CONVERSION', 'MIGRATION', 'DEPOSIT', 'WITHDRAWAL', 'SNAPSHOT')",
+        name="kind",
+    ),
+    CheckConstraint("policy IN ('alert', 'ignore')", name="policy"),
+)
+Index("ix_leader_event_leader_id_event_ts", leader_event.c.leader_id, leader_event.c.event_ts)
 
 polygon_cursor: Final = Table(
     "polygon_cursor",
