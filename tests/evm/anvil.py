@@ -21,7 +21,7 @@ STOP_SECONDS_MAX = 10.0
 CHAIN_ID = 137
 FINAL_BEHIND = 8
 """The finalized block is so many below the head: two epochs."""
-SENDERS = 100
+SENDERS = 40
 
 
 def find_anvil() -> Path:

@@ -125,11 +125,6 @@ class Feed:
 
         await self.until(holds)
 
-    async def until_live(self, chain: EvmChain) -> None:
-        """Wait until the source is at the head and has subscribed to heads and logs."""
-        await self.until_at_head(chain)
-        await self.until_subscribed(chain)
-
     async def until_subscribed(self, chain: EvmChain) -> None:
         """Wait until the node has accepted the subscriptions."""
         async with asyncio.timeout(DEADLINE_S):
@@ -175,8 +170,10 @@ class Feed:
 
 
 @asynccontextmanager
-async def following(chain: EvmChain, book: Book, *leaders: Leader, **changes: Any) -> AsyncIterator[Feed]:
-    """Run a source on the chain into the book; it ends with the block, and must not have failed."""
+async def following(
+    chain: EvmChain, book: Book, *leaders: Leader, is_live: bool = True, **changes: Any
+) -> AsyncIterator[Feed]:
+    """Run a source on the chain into the book, `is_live` first; it ends with the block, and must not have failed."""
     for leader in leaders:
         await book.ledger.add_leader(leader)
     roll = Roll(*leaders)
@@ -192,8 +189,13 @@ async def following(chain: EvmChain, book: Book, *leaders: Leader, **changes: An
         "cursors": book.ledger,
     }
     feed = Feed(book, roll)
-    task = asyncio.create_task(feed.run(PolygonSource(**facts | changes)))
+    facts |= changes
+    task = asyncio.create_task(feed.run(PolygonSource(**facts)))
     try:
+        if is_live:
+            await feed.until_at_head(chain)
+        if is_live and facts["ws_urls"]:
+            await feed.until_subscribed(chain)
         yield feed
         assert not task.done(), repr(task)
     finally:

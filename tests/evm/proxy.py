@@ -75,7 +75,8 @@ class SocketProxy:
         return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "") if self.refusing else None
 
     async def _converse(self, client: ServerConnection) -> None:
-        async with connect(self._upstream, max_size=None) as node:
+        # Without a bound nothing that is left unread stands before the answer to our closing.
+        async with connect(self._upstream, max_size=None, max_queue=None) as node:
             session = _Session(client)
             self._sessions.append(session)
             try:

@@ -100,7 +100,6 @@ async def test_five_hundred_fills_of_one_block_are_all_stored_once():
     matches = [Match(taker=an_order(STRANGER, side=SELL), makers=(an_order(ANN.address),)) for _ in range(500)]
     book = memory_book()
     async with a_chain() as chain, following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         await chain.mine(*(chain.settlement(*matches[at : at + 25]) for at in range(0, 500, 25)))
 
         stored = await feed.until_settled(chain)
@@ -115,7 +114,6 @@ async def test_the_first_and_the_last_of_many_leaders_are_seen(count):
     crowd = [followed(1, address=f"0x{number:040x}") for number in range(1, count + 1)]
     book = memory_book()
     async with a_chain() as chain, following(chain, book, *crowd) as feed:
-        await feed.until_live(chain)
         await chain.mine(chain.fill(first), chain.fill(STRANGER), chain.fill(last))
 
         await feed.until_stored(await chain.rows(first, last))
@@ -173,7 +171,6 @@ async def test_history_goes_back_to_the_block_in_which_a_leader_was_followed():
 async def test_a_leader_added_while_running_is_seen_from_then_on_and_back_to_when_he_was_followed():
     book = memory_book()
     async with a_chain() as chain, following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         await chain.mine(chain.fill(ANN.address), chain.fill(BOB.address))
         await chain.mine_empty(10)
         await book.ledger.add_leader(BOB)

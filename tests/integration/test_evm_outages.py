@@ -38,7 +38,6 @@ async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 async def test_the_subscription_alone_wakes_the_source(chain, book):
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         for _ in range(3):
             await chain.mine(chain.fill(ANN.address), chain.fill(STRANGER))
             await feed.until_stored(await chain.rows(ANN.address))
@@ -46,7 +45,6 @@ async def test_the_subscription_alone_wakes_the_source(chain, book):
 
 async def test_polling_finds_the_fills_while_the_subscription_is_mute(chain, book):
     async with following(chain, book, ANN, poll_interval_ms=OFTEN_MS) as feed:
-        await feed.until_live(chain)
         chain.sockets.mute = True
         for _ in range(3):
             await chain.mine(chain.fill(ANN.address), chain.fill(STRANGER))
@@ -62,7 +60,6 @@ async def test_polling_needs_no_socket_at_all(chain, book):
 @pytest.mark.parametrize("blocks", [1, 100], ids=["short", "long"])
 async def test_what_happens_while_the_socket_is_cut_is_read_afterwards(chain, book, blocks):
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         await chain.mine(chain.fill(ANN.address))
         await feed.until_stored(await chain.rows(ANN.address))
 
@@ -86,7 +83,6 @@ async def test_what_happens_while_the_socket_is_cut_is_read_afterwards(chain, bo
 async def test_a_socket_that_is_open_but_silent_is_replaced(chain, book, monkeypatch):
     monkeypatch.setattr(websocket, "HEAD_SILENCE_S", 0.3)
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         chain.sockets.mute = True
         await chain.mine(chain.fill(ANN.address))
         await chain.sockets.until_no_one_is_connected()
@@ -120,7 +116,6 @@ async def test_frames_that_come_late_twice_and_out_of_order_make_each_fill_one_r
     chain.sockets.copies = 2
     chain.sockets.delay_s_max = 0.1
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         for _ in range(8):
             await chain.mine(chain.fill(ANN.address), chain.fill(STRANGER), chain.fill(ANN.address))
         stored = await feed.until_settled(chain)
@@ -135,7 +130,6 @@ async def test_a_node_that_lags_lies_or_fails_costs_no_fill_while_another_is_hon
     doubtful = DoubtfulHttp()
     urls = (f"{chain.http_url}/doubtful", chain.http_url)
     async with following(chain, book, ANN, http_urls=urls, transport=doubtful, poll_interval_ms=OFTEN_MS) as feed:
-        await feed.until_live(chain)
         doubtful.lag_blocks = 3 * (fault == "lag")
         doubtful.hides_logs = fault == "hide"
         doubtful.fails = fault == "fail"
@@ -156,7 +150,6 @@ async def test_logs_that_the_only_node_hides_for_a_while_are_found_before_they_a
     doubtful = DoubtfulHttp()
     urls = (f"{chain.http_url}/doubtful",)
     async with following(chain, book, ANN, http_urls=urls, transport=doubtful, poll_interval_ms=OFTEN_MS) as feed:
-        await feed.until_live(chain)
         chain.sockets.mute = doubtful.hides_logs = True
         await chain.mine(chain.fill(ANN.address))
         await chain.mine_empty(3)
@@ -178,7 +171,6 @@ async def test_logs_that_the_only_node_hides_for_good_are_never_proved_absent(ch
     doubtful = DoubtfulHttp()
     urls = (f"{chain.http_url}/doubtful",)
     async with following(chain, book, ANN, http_urls=urls, transport=doubtful, poll_interval_ms=OFTEN_MS) as feed:
-        await feed.until_live(chain)
         chain.sockets.mute = doubtful.hides_logs = True
         await chain.mine(chain.fill(ANN.address))
         number = await chain.head()
@@ -191,7 +183,6 @@ async def test_logs_that_the_only_node_hides_for_good_are_never_proved_absent(ch
 
 async def test_a_node_that_hangs_for_a_while_is_read_when_it_answers_again(chain, book):
     async with following(chain, book, ANN, poll_interval_ms=OFTEN_MS) as feed:
-        await feed.until_live(chain)
         await chain.mine(chain.fill(ANN.address))
         await feed.until_stored(await chain.rows(ANN.address))
         with chain.hanging():

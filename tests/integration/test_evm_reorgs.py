@@ -62,7 +62,6 @@ async def mine_fills(chain: EvmChain, feed: Feed, count: int) -> list[Transactio
 @pytest.mark.parametrize("depth", [1, DEPTH_MAX])
 async def test_a_transaction_in_another_block_is_the_same_fill_at_a_new_place(chain, book, depth, told):
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         kept, *moved = await mine_fills(chain, feed, 1 + depth)
         before = await book.stored()
 
@@ -84,7 +83,6 @@ async def test_a_transaction_in_another_block_is_the_same_fill_at_a_new_place(ch
 @pytest.mark.parametrize("depth", [1, DEPTH_MAX])
 async def test_a_transaction_that_vanishes_leaves_an_orphaned_fill(chain, book, depth, told):
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         _, lost, *moved = await mine_fills(chain, feed, 1 + depth)
         gone = (await book.stored()).standing[1]
 
@@ -106,7 +104,6 @@ async def test_a_transaction_that_vanishes_leaves_an_orphaned_fill(chain, book, 
 
 async def test_fills_that_only_a_replacing_block_has_are_new_fills(chain, book):
     async with following(chain, book, ANN, BOB) as feed:
-        await feed.until_live(chain)
         await mine_fills(chain, feed, 2)
 
         await chain.reorg(1, [chain.fill(BOB.address), chain.fill(ANN.address)], [])
@@ -119,7 +116,6 @@ async def test_a_removal_that_is_told_twice_late_and_out_of_order_does_no_harm(c
     chain.sockets.copies = 2
     chain.sockets.delay_s_max = 0.1
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         made = await mine_fills(chain, feed, DEPTH_MAX)
 
         await chain.reorg(DEPTH_MAX, *([one] for one in reversed(made)), [])
@@ -144,7 +140,6 @@ async def test_polling_alone_notices_that_blocks_were_replaced(chain, book):
 
 async def test_blocks_that_were_replaced_while_the_socket_was_cut_are_read_again(chain, book):
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         made = await mine_fills(chain, feed, 4)
         chain.sockets.refusing = True
         chain.sockets.cut()
@@ -162,7 +157,6 @@ async def test_blocks_that_were_replaced_while_the_socket_was_cut_are_read_again
 @in_memory_and_on_disk
 async def test_blocks_that_were_replaced_while_nobody_looked_are_read_again(chain, book):
     async with following(chain, book, ANN) as feed:
-        await feed.until_live(chain)
         made = await mine_fills(chain, feed, DEPTH_MAX)
     await chain.reorg(DEPTH_MAX, *([one] for one in reversed(made)), [])
 
@@ -228,7 +222,7 @@ async def test_after_all_kinds_of_trouble_the_stored_fills_are_those_on_the_chai
     lives = 3 if trouble.restarts else 1
     for life in range(lives):
         changes = {"http_urls": urls, "transport": trouble.http, "poll_interval_ms": OFTEN_MS}
-        async with following(chain, book, ANN, BOB, **changes) as feed:
+        async with following(chain, book, ANN, BOB, is_live=False, **changes) as feed:
             for _ in zip(range(STEPS // lives), steps, strict=False):
                 await trouble.step()
                 await asyncio.sleep(trouble.rng.uniform(0, STEP_S_MAX))
