@@ -18,6 +18,10 @@ class Liquidity:
     def __init__(self) -> None:
         self._usdc: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        """Return how many markets are ranked."""
+        return len(self._usdc)
+
     def see(self, condition_id: str, usdc: int) -> None:
         """Take what a listing says now."""
         if usdc <= 0:
