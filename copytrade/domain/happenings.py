@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,10 @@ class OrderEnded:
     attempt: ExecutionAttempt
     status: AttemptStatus
     reason: Reason | None
+
+
+FIGURES: Final = "FIGURES"
+"""The code of a note of counts, kept for `status` and told to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

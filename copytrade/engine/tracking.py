@@ -38,6 +38,7 @@ class Tracking:
         self._clock = clock
         self._lookback_ms = lookback_ms
         self._top_markets = top_markets
+        books.pin(portfolio.tokens)
 
     async def run(self) -> None:
         """Keep naming tokens until cancelled."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from copytrade.domain.book import BookSnapshot, BookView
     from copytrade.domain.units import Millis
 
@@ -18,6 +20,9 @@ class BookStore(Protocol):
 
     def track(self, token_id: str) -> None:
         """Start keeping this token's book; does nothing if it is kept already."""
+
+    def pin(self, pinned: Callable[[], Collection[str]]) -> None:
+        """Never drop a token that `pinned` names to make room; it is asked again each time."""
 
     def view(self, token_id: str) -> BookView | None:
         """Return the book now and its age, None while there is none; never touches the network."""

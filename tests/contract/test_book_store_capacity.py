@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from copytrade.adapters.clob.bookstore import BookSource
-from tests.contract.test_book_store import Story, seeded, tell, wait_ms
+from tests.contract.test_book_store import EPOCH_MS, Story, seeded, tell, wait_ms
 from tests.unit.clob.fake_venue import NO, YES, Desk, token
 
 
@@ -121,5 +121,71 @@ def test_a_book_seeded_before_its_subscription_began_is_compared_again_soon() ->
         assert view is not None
         assert view.book.best_bid == 510_000
         assert desk.venue.opened == 1
+
+    tell_both(story)
+
+
+def test_a_pinned_token_is_never_dropped_and_a_wish_for_one_makes_room() -> None:
+    async def story(desk: Desk) -> None:
+        pinned = [token(10)]
+        desk.store.pin(lambda: pinned)
+        for number in range(4):
+            desk.venue.list(token(10 + number), {"0.4": "1"}, {"0.6": "1"})
+        await seeded(desk, token(10))
+        await wait_ms(400_000)
+        await seeded(desk, token(11))
+        await wait_ms(61_000)
+
+        await seeded(desk, token(12))
+        after_a_fill = desk.store.tracked
+        pinned.append(token(13))
+        await wait_ms(61_000)
+        desk.store.track(token(13))
+        after_a_wish = desk.store.tracked
+        await wait_ms(61_000)
+        refused = await desk.store.first_view(token(11), timeout_ms=1_000)
+
+        assert after_a_fill == (token(10), token(12))
+        assert after_a_wish == (token(10), token(13))
+        assert refused is None
+
+    tell_both(story, tokens_max=2)
+
+
+def test_figures_are_noted_every_minute() -> None:
+    async def story(desk: Desk) -> None:
+        await seeded(desk)
+        desk.store.track("404")
+        desk.store.pin(lambda: {YES, NO})
+        await wait_ms(121_000)
+
+        noted = [detail for code, detail in desk.notes if code == "FIGURES"]
+        assert len(noted) == 2
+        assert noted[-1]["tracked"] == 2
+        assert noted[-1]["pinned"] == noted[-1]["fresh"] == noted[-1]["without_book"] == noted[-1]["sockets"] == 1
+        assert {"resyncs", "reconnects", "quotes_refreshed", "mismatches", "unknown_messages"} <= noted[-1].keys()
+
+    tell_both(story)
+
+
+def test_trading_on_fresh_books_asks_for_none_and_only_refreshing_does() -> None:
+    async def story(desk: Desk) -> None:
+        view = await seeded(desk)
+        await seeded(desk, NO)
+        await wait_ms(3_000)
+        for number in range(200):
+            desk.venue.change(NO, "BUY", "0.48", str(number + 1))
+            await wait_ms(10)
+            asked = desk.store.requests
+            assert await desk.store.first_view(YES, timeout_ms=1_000) is not None
+            desk.store.view(YES)
+            desk.store.states_after(YES, view.book.revision)
+            desk.store.book_at(YES, EPOCH_MS + 1_000)
+            assert desk.store.requests == asked
+        quiet = desk.venue.rest_requests.count("GET /book")
+        await desk.store.refresh(YES)
+
+        assert quiet == 0
+        assert desk.venue.rest_requests.count("GET /book") == desk.store.counters.quotes_refreshed == 1
 
     tell_both(story)

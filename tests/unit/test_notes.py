@@ -20,16 +20,17 @@ class Events:
         self.codes.append(code)
 
 
-def test_a_note_is_a_row_and_then_told() -> None:
+def test_a_note_is_a_row_and_then_told_unless_it_is_routine() -> None:
     async def main() -> None:
         events, told = Events(), RecordingNotifier()
         notes = Notes(ledger=events, notifier=told, clock=VirtualClock())
         running = asyncio.create_task(notes.run())
         notes.take("RECONNECTED", {"seconds": 3})
+        notes.take("FIGURES", {"tracked": 7})
         await asyncio.sleep(0.1)
         running.cancel()
 
-        assert events.codes == ["RECONNECTED"]
+        assert events.codes == ["RECONNECTED", "FIGURES"]
         assert told.told == [Noted(code="RECONNECTED", detail={"seconds": 3}, at_ms=NOW_MS)]
 
     run_virtual(main, epoch_ms=NOW_MS)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copytrade.domain.book import BookSnapshot, Level
-from copytrade.domain.order_book import CHECKPOINT_CHANGES, LiveBook, Quote
+from copytrade.domain.book_history import Quote
+from copytrade.domain.order_book import CHECKPOINT_CHANGES, LiveBook
 from copytrade.domain.units import MICRO
 
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"

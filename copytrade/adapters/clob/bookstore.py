@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +16,12 @@ from copytrade.adapters.clob.socket import ConnectGate, MarketSocket, connect_to
 from copytrade.adapters.clob.tracked import BookCounters, Tracked
 from copytrade.adapters.clob.upkeep import Upkeep
 from copytrade.adapters.clob.wire import MalformedFrameError
-from copytrade.domain.book import BookView, tier_of
+from copytrade.domain.book import BookView, QuoteTier, tier_of
+from copytrade.domain.happenings import FIGURES
 from copytrade.ports.books import BookStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     import httpx
 
@@ -33,6 +35,7 @@ VIEWED_LATELY_MS: Final = 60_000
 """A token viewed within this time is never evicted."""
 NAMED_LATELY_MS: Final = 300_000
 """A token named to `track` within this time is evicted only for a fill that waits."""
+FIGURES_INTERVAL_MS: Final = 60_000
 
 log = structlog.get_logger()
 
@@ -100,6 +103,7 @@ class ClobBookStore(BookStore):
         self._sockets: list[MarketSocket] = []
         self._socket_added = asyncio.Event()
         self._refused_at: Millis | None = None
+        self._pinned: Callable[[], Collection[str]] = tuple
 
     @property
     def counters(self) -> BookCounters:
@@ -117,7 +121,25 @@ class ClobBookStore(BookStore):
         return tuple(self._shelf.tokens)
 
     def track(self, token_id: str) -> None:
-        self._track(token_id, is_urgent=False)
+        self._track(token_id, is_urgent=token_id in self._pinned())
+
+    def pin(self, pinned: Callable[[], Collection[str]]) -> None:
+        self._pinned = pinned
+
+    def figures(self) -> dict[str, int]:
+        """Return how the books are now, and what happened since the start."""
+        ages = [self._age_ms(one) for one in self._shelf.tokens.values() if one.book.is_seeded]
+        tiers = Counter(tier_of(age, fresh_ms=self._fresh_ms, stale_ms=self._stale_ms) for age in ages)
+        return {
+            "tracked": len(self._shelf.tokens),
+            "pinned": len(self._shelf.tokens.keys() & set(self._pinned())),
+            "without_book": len(self._shelf.tokens) - len(ages),
+            **{tier.lower(): tiers[tier] for tier in QuoteTier},
+            "oldest_age_ms": max(ages, default=0),
+            "sockets": sum(socket.is_open for socket in self._sockets),
+            "rest_requests": self.requests,
+            **self.counters.figures(),
+        }
 
     def untrack(self, token_id: str) -> None:
         """Drop a token and its book."""
@@ -188,6 +210,7 @@ class ClobBookStore(BookStore):
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._report(), name="books-figures")
             if self._source is BookSource.REST:
                 loops.create_task(self._upkeep.poll(interval_ms=self._fresh_ms // 2), name="books-poll")
             else:
@@ -197,6 +220,11 @@ class ClobBookStore(BookStore):
                 loops.create_task(self._upkeep.answer_asks(), name="books-asks")
             if self._source is BookSource.WS_AND_SNAPSHOT:
                 loops.create_task(self._upkeep.resync(interval_ms=self._resync_interval_ms), name="books-resync")
+
+    async def _report(self) -> None:
+        while True:
+            await self._clock.sleep_ms(FIGURES_INTERVAL_MS)
+            self._note(FIGURES, self.figures())
 
     async def _run_sockets(self) -> None:
         """Run every socket there is or will be."""
@@ -229,12 +257,15 @@ class ClobBookStore(BookStore):
         return tracked
 
     def _evict(self, *, is_urgent: bool) -> bool:
-        """Drop the token viewed longest ago; one that nobody names any more before all others."""
+        """Drop the token viewed longest ago; one that nobody names any more before all others, a pinned one never."""
         now = self._clock.monotonic_ms()
+        pinned = set(self._pinned())
         idle = [
             tracked
             for tracked in self._shelf.tokens.values()
-            if now - tracked.viewed_at > VIEWED_LATELY_MS and (is_urgent or now - tracked.named_at > NAMED_LATELY_MS)
+            if tracked.token_id not in pinned
+            and now - tracked.viewed_at > VIEWED_LATELY_MS
+            and (is_urgent or now - tracked.named_at > NAMED_LATELY_MS)
         ]
         if not idle:
             return False

@@ -21,7 +21,7 @@ from copytrade.adapters.clob.wire import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from copytrade.domain.order_book import Quote
+    from copytrade.domain.book_history import Quote
     from copytrade.domain.units import Millis, Shares
 
 BOOKS_PER_REQUEST: Final = 500
@@ -43,6 +43,7 @@ class FullBook:
     token_id: str
     levels: dict[Quote, Shares]
     venue_ts_ms: Millis
+    wire: WireBook
 
 
 class ClobBooks:
@@ -109,7 +110,7 @@ class ClobBooks:
     def _read(self, book: WireBook) -> FullBook | None:
         try:
             levels = levels_of(book.bids, book.asks)
-            return FullBook(token_id=book.asset_id, levels=levels, venue_ts_ms=timestamp_ms(book.timestamp))
+            return FullBook(token_id=book.asset_id, levels=levels, venue_ts_ms=timestamp_ms(book.timestamp), wire=book)
         except ValueError as error:
             self.rejected += 1
             log.warning("books.rejected", token_id=book.asset_id, error=str(error))

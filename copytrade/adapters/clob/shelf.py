@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from copytrade.adapters.clob.hashes import Terms
 from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Tracked
 from copytrade.adapters.clob.wire import (
     KNOWN_KINDS,
@@ -17,6 +18,7 @@ from copytrade.adapters.clob.wire import (
     SIZES,
     MalformedFrameError,
     MarketMessage,
+    WireBook,
     WireChange,
     decode_frame,
     decode_plain,
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from copytrade.adapters.clob.rest import FullBook
+    from copytrade.domain.book_history import Quote
     from copytrade.domain.market_events import MarketEvent
-    from copytrade.domain.order_book import Quote
     from copytrade.domain.units import Millis, Shares
     from copytrade.ports.clock import Clock
 
@@ -40,6 +42,7 @@ SETTLE_MS: Final = 50
 """A book that stays crossed this long without another message is really crossed."""
 STRIKES_MAX: Final = 2
 """Disagreements in a row that cost a token its book."""
+MARKETS_MAX: Final = 50_000
 SAMPLES_MAX: Final = 20
 """Quarantined frames whose text is kept in a note; later ones are only counted."""
 
@@ -66,6 +69,8 @@ class Shelf:
         """Start empty."""
         self.tokens: dict[str, Tracked] = {}
         self.counters = BookCounters()
+        self.terms: dict[str, Terms] = {}
+        """By condition, of the markets whose books were seen."""
         self._clock = clock
         self._history_ms = history_ms
         self._note = note
@@ -172,6 +177,7 @@ class Shelf:
         """
         if not tracked.is_listening or epoch != tracked.epoch:
             return Agreement.PAST
+        self._learn(full.wire)
         if not tracked.book.is_seeded:
             if full.venue_ts_ms < tracked.dropped_ts_ms:
                 return Agreement.PAST
@@ -281,6 +287,11 @@ class Shelf:
             tracked.carried = carried
             self._changed(tracked)
 
+    def _learn(self, book: WireBook | MarketMessage) -> None:
+        if len(self.terms) >= MARKETS_MAX and book.market not in self.terms:
+            del self.terms[next(iter(self.terms))]
+        self.terms.setdefault(book.market, Terms()).learn(book)
+
     def _late(self, tracked: Tracked, venue_ts_ms: Millis) -> None:
         """Drop a message older than the book: a snapshot may include it, otherwise the order is broken."""
         if venue_ts_ms < tracked.snapshot_ts_ms:
@@ -292,6 +303,7 @@ class Shelf:
         tracked = self.tokens.get(message.asset_id)
         if tracked is None:
             return False
+        self._learn(message)
         venue_ts_ms = timestamp_ms(message.timestamp)
         levels = levels_of(message.bids, message.asks)
         tracked.is_confirmed = True
@@ -347,12 +359,18 @@ class Shelf:
         token_ids = tuple(message.assets_ids)
         if kind == "tick_size_change":
             tick_size = abs(QUOTES_OF_SIDE["BUY"][message.new_tick_size])
+            if terms := self.terms.get(message.market):
+                terms.tick_size = message.new_tick_size
             self._on_event(TickSizeChanged(condition_id=message.market, token_id=message.asset_id, tick_size=tick_size))
+        elif kind == "last_trade_price":
+            if terms := self.terms.get(message.market):
+                terms.note_trade(message.price)
         elif kind == "new_market":
             self._on_event(MarketListed(condition_id=message.market, token_ids=token_ids))
         elif kind == "market_resolved":
             winner = message.winning_asset_id if message.winning_asset_id in token_ids else None
             self._on_event(MarketResolved(condition_id=message.market, token_ids=token_ids, winning_token_id=winner))
+            self.terms.pop(message.market, None)
             for token_id in token_ids:
                 self._forget(token_id)
 

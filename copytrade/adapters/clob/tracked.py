@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from copytrade.adapters.clob.rest import FullBook
     from copytrade.adapters.clob.socket import MarketSocket
     from copytrade.adapters.clob.wire import MarketMessage
-    from copytrade.domain.order_book import Quote
+    from copytrade.domain.book_history import Quote
     from copytrade.domain.units import Millis, Shares
 
 BUFFERED_MESSAGES_MAX: Final = 500
@@ -33,6 +33,9 @@ class BookCounters:
     late_messages: int = 0
     unseeded_messages: int = 0
     mismatches: int = 0
+    hash_ok: int = 0
+    hash_unknown: int = 0
+    hash_failed: int = 0
     seeds: int = 0
     resyncs: int = 0
     probes: int = 0
@@ -72,6 +75,9 @@ class Tracked:
         "doubted_at",
         "dropped_ts_ms",
         "epoch",
+        "has_matched_hash",
+        "hash_judged_at",
+        "hash_strikes",
         "is_confirmed",
         "known_true_at",
         "moved_at",
@@ -100,7 +106,10 @@ class Tracked:
         """The stamp of the last REST book: socket messages older than it are part of it."""
         self.carried: bytes | MarketMessage | None = None
         """The last message of changes, or its frame: what it says of the book is yet to be compared with ours."""
-        self.strikes = 0
+        self.strikes = self.hash_strikes = 0
+        self.hash_judged_at: Millis = 0
+        self.has_matched_hash = False
+        """Whether the recipe ever gave this token's hash: before, a hash that is not ours says nothing."""
         self.doubted_at: Millis | None = None
         self.is_confirmed = False
         """Whether the socket itself has sent this token's book since it was subscribed."""

@@ -11,7 +11,7 @@ from copytrade.domain.units import MICRO, parse_micro
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from copytrade.domain.order_book import Quote
+    from copytrade.domain.book_history import Quote
     from copytrade.domain.units import Millis, Price, Shares
 
 KNOWN_KINDS: Final = frozenset(

@@ -27,6 +27,7 @@ from copytrade.adapters.sql.tables import (
     worker_event,
 )
 from copytrade.adapters.sql.views import attempt_summary, pnl_by_day, pnl_by_leader, trade
+from copytrade.domain.happenings import FIGURES
 from copytrade.domain.units import format_micro
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _REASONS: Final = {
     "postgresql": "SELECT r.value ->> 'code' AS code, count(*) AS n "
     "FROM execution_attempt a, json_array_elements(a.decision_reason) r GROUP BY 1 ORDER BY 1",
 }
+_NEWEST_EVENT: Final = (worker_event.c.at.desc(), worker_event.c.id.desc())
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -124,9 +126,21 @@ def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
         "registry": _registry(connection),
         "events": _plain_rows(
             connection,
-            select(worker_event).order_by(worker_event.c.at.desc(), worker_event.c.id.desc()).limit(EVENTS_SHOWN),
+            select(worker_event).where(worker_event.c.code != FIGURES).order_by(*_NEWEST_EVENT).limit(EVENTS_SHOWN),
         ),
+        "books": _books(connection),
     }
+
+
+def _books(connection: Connection) -> PlainRow:
+    """Return the last figures that a worker noted of its books, nothing before the first."""
+    event = worker_event.c
+    newest = select(event.at, event.detail).where(event.code == FIGURES).order_by(*_NEWEST_EVENT).limit(1)
+    return {name: value for row in _plain_rows(connection, newest) for name, value in _flat(row).items()}
+
+
+def _flat(row: PlainRow) -> PlainRow:
+    return {"at": row["at"], **row["detail"]}
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
