@@ -378,6 +378,7 @@ def _sources(settings: Settings, ledger: Ledger, roll: LedgerRoll, outside: Outs
             clock=clock,
             roll=roll,
             cursors=ledger,
+            stored=ledger,
             transport=outside.transport,
             connector=outside.connect or open_socket,
         )

@@ -26,6 +26,7 @@ SEEDS = int(os.environ.get("FAULT_SEEDS", "50"))
 URLS = ("https://liar.test", "https://honest.test")
 LEADERS = tuple(f"0x{at:02x}" + "a1" * 19 for at in range(3))
 STEPS = 60
+DEEPEST = 128
 CALM_S = 120
 SINCE_S = GENESIS_S + 20
 
@@ -58,10 +59,9 @@ class World:
         self.chain.mine_empty(10)
         self.calm = False
         self.made = 0
-        kinds = ("lag", "lie", "cut", "fail", "drop", "mute", "reorg", "vanish", "kill", "join", "range")
+        kinds = ("lag", "lie", "cut", "fail", "drop", "mute", "reorg", "vanish", "kill", "join", "range", "stall")
         self.on = {kind: self.rng.random() < 0.7 for kind in kinds}
-        # A log that vanishes while nobody looks cannot be told by the source alone.
-        self.on["vanish"] = self.on["vanish"] and not self.on["kill"]
+        self.stalled = 0
 
     def happens(self, kind: str, share: float) -> bool:
         return self.on[kind] and not self.calm and self.rng.random() < share
@@ -80,7 +80,9 @@ class World:
         lag = self.rng.randint(0, 3) if self.happens("lag", 0.3) else 0
         known = chain.blocks[: len(chain.blocks) - lag]
         if method == "eth_getBlockByNumber" and lag:
-            number = {"latest": known[-1].number, "finalized": max(1, known[-1].number - chain.finality)}.get(params[0])
+            number = {"latest": known[-1].number, "finalized": min(chain.final_number(), known[-1].number)}.get(
+                params[0]
+            )
             number = number if number is not None else int(params[0], 16)
             found = next((block for block in known if block.number == number), None)
             return {"result": found and found.header()}
@@ -98,6 +100,18 @@ class World:
             return answer
         return chain.answer(method, params)
 
+    def stall(self) -> None:
+        """Let finality stand still for some steps, now and then while a hundred blocks come."""
+        chain = self.chain
+        self.stalled = max(0, self.stalled - 1)
+        if self.stalled == 0:
+            chain.stalled_at = None
+        if self.stalled == 0 and self.happens("stall", 0.08):
+            self.stalled = self.rng.randint(3, 20)
+            chain.stalled_at = chain.final_number()
+            for _ in range(self.rng.choice((0, 0, 60, 140))):
+                chain.mine(*self.trade())
+
     def trade(self) -> list[dict[str, Any]]:
         logs = []
         for _ in range(self.rng.choice((0, 0, 1, 1, 2, 4))):
@@ -109,14 +123,15 @@ class World:
 
     def step(self) -> None:
         chain = self.chain
+        self.stall()
         if self.happens("reorg", 0.1):
-            gone = [
-                log for block in chain.reorg(self.rng.randint(1, 5), tell=self.rng.random() < 0.5) for log in block.logs
-            ]
+            depth = self.rng.randint(1, min(DEEPEST, chain.head.number - chain.final_number()))
+            gone = [log for block in chain.reorg(depth, tell=self.rng.random() < 0.5) for log in block.logs]
             kept = [log for log in gone if not self.happens("vanish", 0.5)]
             self.rng.shuffle(kept)
             chain.mine(*kept[:2])
             chain.mine(*kept[2:])
+            chain.mine_empty(max(0, depth - 2))
         for socket in list(chain.sockets):
             if self.happens("drop", 0.1):
                 socket.drop()
@@ -154,7 +169,7 @@ async def live(world: World, ledger: Ledger) -> None:
                 if steps == STEPS // 2 and world.on["join"]:
                     roll.set(*map(leader, LEADERS))
             if steps >= STEPS:
-                world.calm = True
+                world.calm, world.chain.stalled_at = True, None
                 for socket in list(world.chain.sockets):
                     socket.mute = False
                 await asyncio.sleep(CALM_S / 2)

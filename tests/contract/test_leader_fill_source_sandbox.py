@@ -12,7 +12,16 @@ from copytrade.adapters.data_api.source import DataApiSource
 from copytrade.adapters.polygon.source import PolygonSource
 from copytrade.adapters.system import SystemClock
 from copytrade.domain.leaders import Leader
-from copytrade.ports.leader_fills import Cursor, CursorReader, CursorScope, FillsSeen, LeaderFillSource, LeaderRoll
+from copytrade.ports.leader_fills import (
+    Cursor,
+    CursorReader,
+    CursorScope,
+    FillsSeen,
+    LeaderFillSource,
+    LeaderRoll,
+    StoredLog,
+    StoredLogs,
+)
 from copytrade.sandbox.server import Sandbox, SandboxConfig, serve
 from tests.makers import a_leader
 from tests.unit.polygon.raw_logs import BEFORE, LIVE
@@ -33,9 +42,12 @@ class FixedRoll(LeaderRoll):
         await asyncio.Event().wait()
 
 
-class NoCursor(CursorReader):
+class NothingStored(CursorReader, StoredLogs):
     async def cursor(self, scope: CursorScope) -> Cursor | None:
         return None
+
+    async def unconfirmed_logs(self) -> tuple[StoredLog, ...]:
+        return ()
 
 
 async def collect(source: LeaderFillSource, into: dict[str, tuple[str, ...]]) -> None:
@@ -63,7 +75,8 @@ async def test_both_sources_tell_what_the_sandbox_recorded():
             poll_interval_ms=500,
             clock=clock,
             roll=roll,
-            cursors=NoCursor(),
+            cursors=NothingStored(),
+            stored=NothingStored(),
         )
         url = sandbox.urls["DATA_API_HTTP_URL"]
         api = DataApiSource(url=url, poll_interval_ms=500, clock=clock, roll=roll)

@@ -187,6 +187,7 @@ async def following(
         "clock": SystemClock(),
         "roll": roll,
         "cursors": book.ledger,
+        "stored": book.ledger,
     }
     feed = Feed(book, roll)
     facts |= changes

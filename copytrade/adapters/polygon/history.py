@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 from copytrade.adapters.polygon.node import Header, Node
+from copytrade.adapters.polygon.progress import Progress
 from copytrade.adapters.polygon.quarantine import Emit
 from copytrade.adapters.polygon.reading import LogReader, RangeRead
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcError
@@ -24,7 +25,16 @@ from copytrade.domain.fills import Source
 from copytrade.domain.leaders import Leader
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
-from copytrade.ports.leader_fills import Cursor, CursorReader, CursorScope, FillsSeen, LeaderRoll, SourceNote
+from copytrade.ports.leader_fills import (
+    Cursor,
+    CursorReader,
+    CursorScope,
+    FillsSeen,
+    LeaderRoll,
+    ProofMethod,
+    ProvedRange,
+    SourceNote,
+)
 
 V1_END_S: Final = int(datetime(2026, 4, 29, tzinfo=UTC).timestamp())
 """A day after the last trade on the exchanges of before (2026-04-28 about 11:00)."""
@@ -41,10 +51,14 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True, kw_only=True)
 class _Job:
-    """One leader's unread past: blocks `first` (unknown until looked up) to `last`."""
+    """One leader's unread past: blocks `first` (unknown until looked up) to `last`.
+
+    `is_anew` if his row does not count: he is followed from an earlier time than it was written for.
+    """
 
     leader: Leader
     last: int
+    is_anew: bool = False
     first: int | None = None
     attempts: int = 0
 
@@ -82,6 +96,10 @@ class History:
             for address in leaders.keys() - self._known.keys():
                 self._jobs[address] = _Job(leader=leaders[address], last=cursor)
                 self._covered.pop(address, None)
+            for address in leaders.keys() & self._known.keys():
+                if leaders[address].followed_since_ms < self._known[address].followed_since_ms:
+                    self._jobs[address] = _Job(leader=leaders[address], last=cursor, is_anew=True)
+                    self._covered.pop(address, None)
             for address in self._known.keys() - leaders.keys():
                 self._jobs.pop(address, None)
                 self._covered.pop(address, None)
@@ -143,30 +161,28 @@ class History:
 
     async def _first_of(self, job: _Job) -> int:
         if job.first is None:
-            job.first = await self._first_unread(job.leader)
+            job.first = await self._first_unread(job)
         return job.first
 
-    async def _first_unread(self, leader: Leader) -> int:
-        row = await self._cursors.cursor(CursorScope(leader_address=leader.address))
-        if row is not None:
+    async def _first_unread(self, job: _Job) -> int:
+        row = await self._cursors.cursor(CursorScope(leader_address=job.leader.address))
+        if row is not None and not job.is_anew:
             return row.last_processed_block + 1
-        return await first_block_at(self._node, leader.followed_since_ms)
+        return await first_block_at(self._node, job.leader.followed_since_ms)
 
     async def _read(self, group: list[_Job]) -> None:
         at = min(job.first or 0 for job in group)
         last = max(job.last for job in group)
-        started = at
-        count = 0
+        progress = Progress(self._emit, self._clock, first=at, last=last, leaders=len(group))
         while at <= last:
             limit = min(last, await self._final_block())
             if at > limit:
                 await self._clock.sleep_ms(FINALITY_WAIT_MS)
                 continue
             read = await self._read_range(at, limit, group)
-            count += len(read.sightings)
             at = read.last + 1
-        detail = {"first": started, "last": last, "leaders": len(group), "fills": count}
-        await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_READ", detail=detail))
+            await progress.tell(read.last, fills=len(read.sightings))
+        await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_READ", detail=progress.summary()))
 
     async def _read_range(self, first: int, limit: int, group: list[_Job]) -> RangeRead:
         """Read one range and move each leader's cursor over it."""
@@ -184,7 +200,8 @@ class History:
             cursor = self._cursor_of(job, read) if read.last >= unread else None
             own = tuple(sighting for sighting in read.sightings if sighting.fill.leader == address)
             if own or cursor is not None:
-                await self._emit(FillsSeen(source=Source.POLYGON, sightings=own, cursor=cursor))
+                proved = () if cursor is None or not read.agreed else (_proved(cursor, unread),)
+                await self._emit(FillsSeen(source=Source.POLYGON, sightings=own, cursor=cursor, proved=proved))
         return read
 
     @staticmethod
@@ -209,6 +226,16 @@ class History:
             detail = {"error": str(error), "leaders": len(self._jobs)}
             await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_FAILED", detail=detail))
         await self._clock.sleep_ms(delay_ms)
+
+
+def _proved(cursor: Cursor, first: int) -> ProvedRange:
+    return ProvedRange(
+        scope=cursor.scope,
+        from_block=first,
+        to_block=cursor.last_processed_block,
+        methods=frozenset({ProofMethod.SECOND_PROVIDER}),
+        is_single_source=False,
+    )
 
 
 async def first_block_at(node: Node, since_ms: Millis) -> int:

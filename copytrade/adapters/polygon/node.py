@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from copytrade.adapters.polygon import bloom, decode
-from copytrade.adapters.polygon.rpc import BadAnswer, Endpoint, Pool
+from copytrade.adapters.polygon.ranges import KNOWN_CAPS, narrower
+from copytrade.adapters.polygon.rpc import BadAnswer, Endpoint, Pool, RpcRefused, RpcTimeout
 from copytrade.domain.units import Millis
 
 MAKERS_PER_FILTER: Final = 250
@@ -54,6 +55,15 @@ class LogFilter(msgspec.Struct, frozen=True):
             for at in range(0, len(topics), MAKERS_PER_FILTER)
         ]
 
+    def wants(self, log: RawLog) -> bool:
+        """Tell whether a log is one that the node would have returned."""
+        topics = log.get("topics")
+        if not isinstance(topics, list) or not topics or str(log.get("address", "")).lower() not in self.exchanges:
+            return False
+        if str(topics[0]).lower() not in self.topics:
+            return False
+        return not self.makers or (len(topics) > 2 and "0x" + str(topics[2])[26:].lower() in self.makers)
+
     def may_match(self, header: Header) -> bool:
         """Tell whether the block may hold a log for this filter; False is a proof that it does not."""
         makers = tuple(decode.maker_topic(maker) for maker in self.makers)
@@ -66,6 +76,8 @@ class Answer:
 
     logs: list[RawLog]
     served_by: frozenset[Endpoint]
+    is_cut: bool = False
+    """A part of it has exactly as many logs as a known cap lets through: there may be more."""
 
     @property
     def hosts(self) -> str:
@@ -100,7 +112,7 @@ class Node:
 
         :raises RpcError: no usable answer, or logs of another block.
         """
-        answer = await self._logs(wanted, {"blockHash": header.block_hash}, second_to)
+        answer = await self._logs_of_one(wanted, {"blockHash": header.block_hash}, second_to, block=header.block_hash)
         for log in answer.logs:
             if str(log.get("blockHash", "")).lower() != header.block_hash:
                 raise BadAnswer(answer.hosts, f"block {header.number}: logs of another block")
@@ -113,23 +125,86 @@ class Node:
 
         :raises RpcError: no usable answer; RpcRefused may be about the width.
         """
+        if first == last:
+            where = {"fromBlock": hex(first), "toBlock": hex(last)}
+            return await self._logs_of_one(wanted, where, second_to, block=hex(first))
         return await self._logs(wanted, {"fromBlock": hex(first), "toBlock": hex(last)}, second_to)
 
     def are_independent(self, one: Answer, other: Answer) -> bool:
         """Tell whether two answers are two opinions; with a single node, two reads of it must do."""
         return self._pool.are_independent(one.served_by, other.served_by)
 
+    async def logs_by_topics(
+        self, first: int, last: int, topics: list[list[str] | None], *, addresses: tuple[str, ...] = ()
+    ) -> list[RawLog]:
+        """Return logs with one of each of `topics` (None: any), of any address unless some are given.
+
+        :raises RpcError: no usable answer.
+        """
+        criteria = {"fromBlock": hex(first), "toBlock": hex(last), "topics": topics}
+        where = {"address": list(addresses)} if addresses else {}
+        logs, _ = await self._ask_logs({**criteria, **where}, frozenset())
+        return logs
+
+    @property
+    def has_second(self) -> bool:
+        """Whether there is another provider to ask for a second opinion."""
+        return len(self._pool.endpoints) > 1
+
+    async def second_header(self, number: int, *, after: Answer) -> tuple[Header | None, bool]:
+        """Return a header from another node than gave an answer, and whether it is another one.
+
+        :raises RpcError: no usable answer.
+        """
+        answer, endpoint = await self._pool.ask("eth_getBlockByNumber", [hex(number), False], avoid=after.served_by)
+        return parse_header(answer), self._pool.are_independent(after.served_by, frozenset({endpoint}))
+
+    async def _logs_of_one(
+        self, wanted: LogFilter, where: dict[str, str], second_to: Answer | None, *, block: str
+    ) -> Answer:
+        """Return the logs of one block; by its receipts if the node finds even that too much."""
+        try:
+            answer = await self._logs(wanted, where, second_to)
+        except (RpcRefused, RpcTimeout) as error:
+            if isinstance(error, RpcRefused) and narrower(error.message, first=0, last=0) is None:
+                raise
+            return await self.logs_by_receipts(block, wanted, second_to=second_to)
+        return await self.logs_by_receipts(block, wanted, second_to=second_to) if answer.is_cut else answer
+
+    async def logs_by_receipts(
+        self, block: str, wanted: LogFilter | None = None, *, second_to: Answer | None = None
+    ) -> Answer:
+        """Return the matching logs, or all, of a block (hash or hex number) from its transactions' receipts.
+
+        :raises RpcError: no usable answer, or the node has no receipts of that block.
+        """
+        avoid = second_to.served_by if second_to else frozenset[Endpoint]()
+        receipts, endpoint = await self._pool.ask("eth_getBlockReceipts", [block], avoid=avoid)
+        logs = [log for receipt in _list_of(receipts, endpoint) for log in _list_of(receipt.get("logs"), endpoint)]
+        found = logs if wanted is None else [log for log in logs if wanted.wants(log)]
+        return Answer(logs=found, served_by=frozenset({endpoint}))
+
     async def _logs(self, wanted: LogFilter, where: dict[str, str], second_to: Answer | None) -> Answer:
         avoid = second_to.served_by if second_to else frozenset[Endpoint]()
         logs: list[RawLog] = []
         served_by: set[Endpoint] = set()
+        is_cut = False
         for criteria in wanted.criteria():
-            part, endpoint = await self._pool.ask("eth_getLogs", [{**where, **criteria}], avoid=avoid)
-            if not isinstance(part, list) or not all(isinstance(log, dict) for log in part):
-                raise BadAnswer(endpoint.host, "eth_getLogs: not a list of logs")
+            part, endpoint = await self._ask_logs({**where, **criteria}, avoid)
             logs += part
             served_by.add(endpoint)
-        return Answer(logs=logs, served_by=frozenset(served_by))
+            is_cut = is_cut or len(part) in KNOWN_CAPS
+        return Answer(logs=logs, served_by=frozenset(served_by), is_cut=is_cut)
+
+    async def _ask_logs(self, criteria: dict[str, Any], avoid: frozenset[Endpoint]) -> tuple[list[RawLog], Endpoint]:
+        part, endpoint = await self._pool.ask("eth_getLogs", [criteria], avoid=avoid)
+        return _list_of(part, endpoint), endpoint
+
+
+def _list_of(part: Any, endpoint: Endpoint) -> list[RawLog]:
+    if not isinstance(part, list) or not all(isinstance(log, dict) for log in part):
+        raise BadAnswer(endpoint.host, "not a list of logs or receipts")
+    return part
 
 
 async def chain_id_of(endpoint: Endpoint) -> int:

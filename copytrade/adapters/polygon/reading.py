@@ -12,7 +12,7 @@ import msgspec
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import Answer, Header, LogFilter, Node, RawLog
 from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Quarantine
-from copytrade.adapters.polygon.ranges import KNOWN_CAPS, AdaptiveRange, narrower
+from copytrade.adapters.polygon.ranges import AdaptiveRange, narrower
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout, RpcUnavailable
 from copytrade.domain.fills import Sighting
 from copytrade.domain.units import Millis
@@ -36,7 +36,7 @@ class BlockRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeRead:
-    """What the blocks up to `last` held; `agreed` if two reads, by two nodes where there are two, were equal."""
+    """What the blocks up to `last` held; `agreed` if two providers that have those blocks gave the same answer."""
 
     last: int
     sightings: tuple[Sighting, ...]
@@ -91,12 +91,30 @@ class LogReader:
     async def again(self, block: BlockRead) -> BlockRead | None:
         """Read a block a second time; None if only the node of the first read could answer though there are more.
 
+        With one node, the second read is a wider one, so that silence can be told from absence.
+
         :raises RpcError: no usable answer.
         """
+        if not self._node.has_second:
+            return await self._wider(block)
         answer = await self._node.logs_of_block(block.header, block.wanted, second_to=block.answer)
         if not self._node.are_independent(block.answer, answer):
             return None
         return await self._block_of(block.header, block.wanted, answer)
+
+    async def _wider(self, block: BlockRead) -> BlockRead | None:
+        """Read everyone's orders in a block, or all its receipts; None if it gives nothing where there must be some."""
+        everyone = msgspec.structs.replace(block.wanted, makers=())
+        answer = await self._node.logs_of_block(block.header, everyone)
+        if not answer.logs:
+            try:
+                answer = await self._node.logs_by_receipts(block.header.block_hash)
+            except (RpcRefused, BadAnswer):
+                return None
+        if not answer.logs:
+            return None
+        own = Answer(logs=list(filter(block.wanted.wants, answer.logs)), served_by=answer.served_by)
+        return await self._block_of(block.header, block.wanted, own)
 
     async def _block_of(self, header: Header, wanted: LogFilter, answer: Answer) -> BlockRead:
         sightings = await self._sight(answer.logs, wanted, stamps={header.block_hash: header.ts_ms})
@@ -114,8 +132,15 @@ class LogReader:
         self._require_two_opinions(one, other)
         sightings = await self._sight(_merged(one.logs, other.logs), wanted, stamps={}, span=(first, last))
         self._width.grow()
-        agreed = refs_of(one.logs) == refs_of(other.logs) and self._node.are_independent(one, other)
+        agreed = refs_of(one.logs) == refs_of(other.logs) and await self._both_have(last, one, other)
         return RangeRead(last=last, sightings=sightings, agreed=agreed)
+
+    async def _both_have(self, last: int, one: Answer, other: Answer) -> bool:
+        """Tell whether two answers are from two providers, and the second one's chain reaches that far."""
+        if not self._node.has_second or not self._node.are_independent(one, other):
+            return False
+        header, is_independent = await self._node.second_header(last, after=one)
+        return header is not None and is_independent
 
     def _require_two_opinions(self, one: Answer, other: Answer) -> None:
         """Insist a few times on another node's answer; then one node's must do, and counts as no agreement."""
@@ -140,7 +165,7 @@ class LogReader:
                     raise
                 self._width.shrink(blocks)
                 continue
-            if last > first and not KNOWN_CAPS.isdisjoint((len(one.logs), len(other.logs))):
+            if last > first and (one.is_cut or other.is_cut):
                 self._width.shrink((last - first + 1) // 2)
                 continue
             return last, one, other

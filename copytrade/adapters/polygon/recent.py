@@ -64,9 +64,9 @@ class Pushed:
         self._count = 0
         self._doubted: Final[OrderedDict[str, None]] = OrderedDict()
 
-    def add(self, number: int, ref: LogRef) -> bool:
-        """Remember a pushed log; False if there are too many to remember."""
-        if self._count >= PUSHED_MAX:
+    def add(self, number: int, ref: LogRef, *, is_stored: bool = False) -> bool:
+        """Remember a pushed log, or one that is stored already; False if there are too many to remember."""
+        if self._count >= PUSHED_MAX and not is_stored:
             return False
         refs = self._by_number.setdefault(number, set())
         self._count += ref not in refs
@@ -84,12 +84,13 @@ class Pushed:
         """Return the logs pushed for exactly that block."""
         return frozenset(ref for ref in self._by_number.get(number, ()) if ref.block_hash == block_hash)
 
-    def take(self, number: int) -> set[LogRef]:
-        """Return and forget the logs pushed for blocks up to that number."""
-        taken: set[LogRef] = set()
-        for known in [known for known in self._by_number if known <= number]:
-            taken |= self._by_number.pop(known)
-        self._count -= len(taken)
+    def take(self, number: int) -> dict[LogRef, int]:
+        """Return with their blocks, and forget, the logs pushed for blocks up to that number."""
+        taken: dict[LogRef, int] = {}
+        for known in sorted(known for known in self._by_number if known <= number):
+            refs = self._by_number.pop(known)
+            self._count -= len(refs)
+            taken |= dict.fromkeys(refs, known)
         return taken
 
     def doubt(self, block_hash: str) -> None:

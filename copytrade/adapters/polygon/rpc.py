@@ -26,6 +26,7 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 MESSAGE_CHARS_MAX: Final = 300
 
 _RATE_LIMIT_WORDS: Final = ("rate limit", "too many requests", "throttle", "requests per second", "capacity exceeded")
+_TOO_LARGE_STATUS: Final = 413
 _TEMPORARY_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 _log = structlog.get_logger()
@@ -131,6 +132,8 @@ class Endpoint:
             raise RpcUnavailable(self.host, f"HTTP {status}", retry_after_ms=_retry_after_ms(retry_after))
         if status in {401, 403}:
             raise RpcForbidden(self.host, f"HTTP {status}")
+        if status == _TOO_LARGE_STATUS:
+            raise RpcRefused(self.host, code=None, message="response too large (HTTP 413)")
         if not isinstance(answer, dict) or "result" not in answer:
             kind = "a web page" if body.lstrip()[:1] == b"<" else "not JSON-RPC"
             raise NotJson(self.host, f"answered {kind} (HTTP {status})")

@@ -30,6 +30,7 @@ from copytrade.ports.leader_fills import (
     SourceEvent,
     SourceNote,
     SourceUnusableError,
+    StoredLogs,
 )
 
 QUEUE_MAX: Final = 1_000
@@ -60,6 +61,7 @@ class PolygonSource(LeaderFillSource):
         clock: Clock,
         roll: LeaderRoll,
         cursors: CursorReader,
+        stored: StoredLogs,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
         connector: websocket.Connect = websocket.open_socket,
@@ -73,6 +75,7 @@ class PolygonSource(LeaderFillSource):
         self._clock: Final = clock
         self._roll: Final = roll
         self._cursors: Final = cursors
+        self._stored: Final = stored
         self._rng: Final = random.Random(seed)
         self._transport: Final = transport
         self._connector: Final = connector
@@ -149,7 +152,16 @@ class PolygonSource(LeaderFillSource):
             clock=self._clock,
             rng=self._rng,
         )
-        tip = Tip(node, reader, history=history, emit=outbox.put, clock=self._clock, recent=recent, pushed=pushed)
+        tip = Tip(
+            node,
+            reader,
+            history=history,
+            emit=outbox.put,
+            clock=self._clock,
+            recent=recent,
+            pushed=pushed,
+            stored=self._stored,
+        )
         doorbell = asyncio.Event()
         live = Live(
             decoders=decode.registry(self._exchanges),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
 from copytrade.adapters.polygon.history import History
 from copytrade.adapters.polygon.node import Header, Node
+from copytrade.adapters.polygon.proof import Prover
 from copytrade.adapters.polygon.quarantine import Emit
 from copytrade.adapters.polygon.reading import BlockRead, LogReader, ref_of_sighting
 from copytrade.adapters.polygon.recent import BLOCKS_KEPT, Pushed, RecentBlocks
 from copytrade.adapters.polygon.rpc import BadAnswer
-from copytrade.domain.fills import Source
-from copytrade.domain.units import Millis
+from copytrade.domain.fills import Sighting, Source
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import (
     ChainConfirmed,
@@ -24,16 +25,15 @@ from copytrade.ports.leader_fills import (
     FillsSeen,
     LogRef,
     SourceNote,
+    StoredLog,
+    StoredLogs,
 )
 
 RANGE_BEHIND: Final = 64
 """So many final blocks behind, whole ranges are read instead of block after block."""
-PROOFS_PER_ROUND: Final = 8
 LACKING_ROUNDS_MAX: Final = 5
 """A pushed log that its block keeps lacking is given up after so many rounds."""
-RANGE_PROOF_EVERY_MS: Final = 30_000
-SECOND_READS_MAX: Final = 10
-"""A block whose second read keeps lacking logs of the first is left unproved after so many."""
+HEADERS_AT_ONCE: Final = 16
 
 _log = structlog.get_logger()
 
@@ -51,9 +51,12 @@ class Tip:
         clock: Clock,
         recent: RecentBlocks,
         pushed: Pushed,
+        stored: StoredLogs,
     ) -> None:
         self._node: Final = node
         self._reader: Final = reader
+        self._prover: Final = Prover(node, reader, emit=emit, clock=clock, recent=recent)
+        self._stored: Final = stored
         self._history: Final = history
         self._emit: Final = emit
         self._clock: Final = clock
@@ -61,11 +64,10 @@ class Tip:
         self._pushed: Final = pushed
         self.at = 0
         self._reported = 0
-        self._proved: int | None = None
+        self._head = 0
         self.confirmed = -1
         self._doubtful_rounds = 0
-        self._second_reads = 0
-        self._range_proof_ms: Millis | None = None
+        self._unchecked: list[StoredLog] = []
 
     async def start(self, stored: Cursor | None) -> None:
         """Take position: at the last final block, or where the cursor stands, less what may have been replaced.
@@ -75,12 +77,22 @@ class Tip:
         final = await self._existing("finalized")
         if stored is None:
             self.at = self._reported = final.number
-            self._proved = final.number
-            return
-        safe = max(stored.proved_block or 0, stored.last_processed_block - BLOCKS_KEPT)
-        self.at = min(safe, stored.last_processed_block, final.number)
-        self._reported = stored.last_processed_block
-        self._proved = self.at if stored.proved_block is None else min(stored.proved_block, self.at)
+            self._prover.start(final.number)
+        else:
+            safe = max(stored.proved_block or 0, stored.last_processed_block - BLOCKS_KEPT)
+            self.at = min(safe, stored.last_processed_block, final.number)
+            self._reported = stored.last_processed_block
+            self._prover.start(self.at if stored.proved_block is None else min(stored.proved_block, self.at))
+        await self._expect_stored()
+
+    async def _expect_stored(self) -> None:
+        """Look out for the logs of open fills: the chain may have dropped some while nobody looked."""
+        makers = set(self._history.watched_from(self.at))
+        for log in await self._stored.unconfirmed_logs():
+            if log.block_number > self.at and log.leader in makers:
+                self._pushed.add(log.block_number, log.ref, is_stored=True)
+            else:
+                self._unchecked.append(log)
 
     async def advance(self) -> None:
         """Read up to the head, then settle what has become final.
@@ -88,6 +100,7 @@ class Tip:
         :raises RpcError: no usable answer; what was emitted stands, the rest is read in the next round.
         """
         head, final = await self._existing("latest"), await self._existing("finalized")
+        self._head = head.number
         known = self._recent.hash_at(head.number)
         if known is not None and known != head.block_hash:
             await self._rewind(head)
@@ -116,10 +129,9 @@ class Tip:
         read = await self._reader.range(first, limit, self._reader.wanted(makers))
         self._recent.clear()
         self.at = read.last
-        if read.agreed and self._proved is not None and self._proved >= first - 1:
-            self._proved = read.last
-        await self._emit(FillsSeen(source=Source.POLYGON, sightings=read.sightings, cursor=self._cursor()))
-        await self._take_back_pushed(read.last, {ref_of_sighting(one) for one in read.sightings})
+        self._prover.take_range(first, read)
+        await self._emit(self._with_cursor(read.sightings))
+        await self._take_back_replaced(read.last, {ref_of_sighting(one) for one in read.sightings})
         detail = {"first": first, "last": read.last, "fills": len(read.sightings), "agreed": read.agreed}
         _log.info("polygon.gap_filled", **detail)
         await self._emit(SourceNote(source=Source.POLYGON, code="GAP_FILLED", detail=detail))
@@ -137,7 +149,7 @@ class Tip:
         block = await self._read_logs(header, makers)
         self._recent.add(block)
         self.at = number
-        await self._emit(FillsSeen(source=Source.POLYGON, sightings=block.sightings, cursor=self._cursor()))
+        await self._emit(self._with_cursor(block.sightings))
         await self._take_back_pushed(number, block.refs)
         return True
 
@@ -159,9 +171,30 @@ class Tip:
 
     async def _take_back_pushed(self, number: int, canonical: frozenset[LogRef] | set[LogRef]) -> None:
         """Take back pushed logs that turned out not to be on the chain."""
-        stale = self._pushed.take(number) - canonical
+        stale = self._pushed.take(number).keys() - canonical
         if stale:
             await self._emit(FillsRemoved(logs=_ordered(stale)))
+
+    async def _take_back_replaced(self, number: int, canonical: set[LogRef]) -> None:
+        """Take back known logs that a range lacks, if their blocks are gone too; else the range is in doubt."""
+        lacking = {ref: block for ref, block in self._pushed.take(number).items() if ref not in canonical}
+        gone = await self._replaced(lacking)
+        if gone:
+            await self._emit(FillsRemoved(logs=_ordered(gone)))
+        if len(gone) < len(lacking):
+            await self._note("DISAGREEMENT", block=number, reason="a range lacks logs of its blocks that we know")
+
+    async def _replaced(self, blocks: Mapping[LogRef, int]) -> set[LogRef]:
+        """Return the logs whose blocks are not on the chain any more."""
+        hashes: dict[int, str] = {}
+        wanted = sorted(set(blocks.values()))
+        for at in range(0, len(wanted), HEADERS_AT_ONCE):
+            numbers = wanted[at : at + HEADERS_AT_ONCE]
+            for header in await asyncio.gather(*map(self._node.header, numbers)):
+                if header is None:
+                    raise BadAnswer("(all nodes)", f"one of the blocks {numbers} is missing below the head")
+                hashes[header.number] = header.block_hash
+        return {ref for ref, block in blocks.items() if hashes[block] != ref.block_hash}
 
     async def _rewind(self, head: Header) -> None:
         """Go back to the last block that is still on the chain, taking back what came after it.
@@ -178,7 +211,7 @@ class Tip:
         await self._note("REORG", depth=self.at - ancestor, ancestor=ancestor, fills=len(logs))
         self.at = ancestor
         self._reported = min(self._reported, ancestor)
-        self._proved = None if self._proved is None else min(self._proved, ancestor)
+        self._prover.rewind(ancestor)
 
     async def _common_ancestor(self, head: Header) -> int:
         numbers = self._recent.numbers_down()
@@ -200,12 +233,23 @@ class Tip:
             await self._rewind(head)
             return
         if top > self.confirmed:
+            await self._check_stored(top)
             await self._restore_doubted(top)
             self.confirmed = top
             await self._emit(ChainConfirmed(block_number=top, at_ms=self._clock.now_ms()))
-        await self._prove(top)
-        for cursor in self._history.checkpoints(final=top, proved=self._proved):
+        await self._prover.prove(top, self._history.watched_from(self.at))
+        for cursor in self._history.checkpoints(final=top, proved=self._prover.block):
             await self._emit(FillsSeen(source=Source.POLYGON, sightings=(), cursor=cursor))
+
+    async def _check_stored(self, top: int) -> None:
+        """Take back stored logs whose blocks the chain does not have, before they would count as final."""
+        due = {log.ref: log.block_number for log in self._unchecked if log.block_number <= top}
+        if not due:
+            return
+        gone = await self._replaced(due)
+        self._unchecked = [log for log in self._unchecked if log.ref not in due]
+        if gone:
+            await self._emit(FillsRemoved(logs=_ordered(gone)))
 
     async def _restore_doubted(self, top: int) -> None:
         """Report again what a subscription took back though its block is final."""
@@ -224,61 +268,17 @@ class Tip:
             raise BadAnswer("(all nodes)", f"block {number} is missing below the head")
         return header.block_hash != held
 
-    async def _prove(self, top: int) -> None:
-        """Read final blocks a second time and move the proof over those that agree with the first."""
-        for _ in range(PROOFS_PER_ROUND):
-            if self._proved is None or self._proved >= top:
-                return
-            block = self._recent.at(self._proved + 1)
-            if block is None:
-                await self._prove_range(self._proved + 1, top)
-                return
-            if not await self._agrees(block):
-                return
-            self._proved += 1
-            self._second_reads = 0
-
-    async def _prove_range(self, first: int, top: int) -> None:
-        """Prove final blocks that were read and are held no more; not too often, it may be long in vain."""
-        now_ms = self._clock.monotonic_ms()
-        if self._range_proof_ms is not None and now_ms - self._range_proof_ms < RANGE_PROOF_EVERY_MS:
-            return
-        self._range_proof_ms = now_ms
-        read = await self._reader.range(first, top, self._reader.wanted(self._history.watched_from(self.at)))
-        if read.sightings:
-            await self._emit(FillsSeen(source=Source.POLYGON, sightings=read.sightings))
-        if read.agreed:
-            self._proved = read.last
-            self._range_proof_ms = None
-
-    async def _agrees(self, block: BlockRead) -> bool:
-        """Tell whether a second read, or the bloom for an empty one, confirms the first; adopt what it adds."""
-        possible = block.wanted.may_match(block.header)
-        if not block.refs and not possible:
-            return True
-        again = await self._reader.again(block)
-        if again is None:
-            return False
-        if again.refs - block.refs:
-            await self._adopt(block, again)
-        if again.refs >= block.refs and possible:
-            return True
-        self._second_reads += 1
-        if self._second_reads == SECOND_READS_MAX:
-            await self._note("DISAGREEMENT", block=block.header.number, reason="reads or bloom contradict the logs")
-        return False
-
-    async def _adopt(self, block: BlockRead, again: BlockRead) -> None:
-        """Report what only the second read has, and hold it with the first."""
-        known = {sighting.source_key for sighting in block.sightings}
-        late = tuple(sighting for sighting in again.sightings if sighting.source_key not in known)
-        self._recent.replace(replace(block, sightings=block.sightings + late, refs=block.refs | again.refs))
-        await self._note("LATE_LOGS", block=block.header.number, logs=len(again.refs - block.refs))
-        await self._emit(FillsSeen(source=Source.POLYGON, sightings=late))
-
-    def _cursor(self) -> Cursor:
+    def _with_cursor(self, sightings: tuple[Sighting, ...]) -> FillsSeen:
+        """Return fills with the cursor that moves with them, and what was proved meanwhile."""
         self._reported = max(self._reported, self.at)
-        return Cursor(scope=CursorScope(), last_processed_block=self._reported, proved_block=self._proved)
+        cursor = Cursor(scope=CursorScope(), last_processed_block=self._reported, proved_block=self._prover.block)
+        return FillsSeen(
+            source=Source.POLYGON,
+            sightings=sightings,
+            cursor=cursor,
+            proved=self._prover.take(),
+            head_block=max(self._head, self._reported),
+        )
 
     async def _note(self, code: str, **detail: object) -> None:
         await self._emit(SourceNote(source=Source.POLYGON, code=code, detail=detail))

@@ -54,6 +54,8 @@ class FakeChain:
     calls: Counter[str] = field(default_factory=Counter)
     faults: Callable[[str, list[Any]], Any] = lambda method, params: None
     forks: int = 0
+    finalized: int = 1
+    stalled_at: int | None = None
 
     def mine(self, *logs: dict[str, Any]) -> Block:
         number = self.blocks[-1].number + 1 if self.blocks else 1
@@ -104,8 +106,17 @@ class FakeChain:
         if name == "latest":
             return self.head
         if name == "finalized":
-            return self.by_number(max(1, self.head.number - self.finality))
+            return self.by_number(self.final_number())
         return self.by_number(int(name, 16))
+
+    def final_number(self) -> int:
+        """Return the highest block that was ever final; none becomes so while `stalled_at` is set."""
+        if self.stalled_at is None:
+            self.finalized = max(self.finalized, self.head.number - self.finality)
+        return self.finalized if self.stalled_at is None else self.stalled_at
+
+    def by_hash(self, block_hash: str) -> Block | None:
+        return next((block for block in self.blocks if block.block_hash == block_hash), None)
 
     # The HTTP node.
 
@@ -128,6 +139,9 @@ class FakeChain:
         if method == "eth_getBlockByNumber":
             block = self.by_name(params[0])
             return {"result": block and block.header()}
+        if method == "eth_getBlockReceipts":
+            block = self.by_hash(params[0]) if len(params[0]) == 66 else self.by_name(params[0])
+            return {"result": block and [{"logs": [log]} for log in block.logs]}
         assert method == "eth_getLogs"
         return self.logs(params[0])
 
@@ -210,7 +224,7 @@ class FakeSocket:
 
 
 def matches(log: dict[str, Any], criteria: dict[str, Any]) -> bool:
-    if log["address"] not in [address.lower() for address in criteria["address"]]:
+    if "address" in criteria and log["address"] not in [address.lower() for address in criteria["address"]]:
         return False
     return all(
         wanted is None or topic in wanted for wanted, topic in zip(criteria["topics"], log["topics"], strict=False)

@@ -18,8 +18,11 @@ from copytrade.ports.leader_fills import (
     FillsSeen,
     LeaderRoll,
     LogRef,
+    ProvedRange,
     SourceEvent,
     SourceNote,
+    StoredLog,
+    StoredLogs,
 )
 from tests.makers import a_leader
 from tests.unit.polygon.fake_chain import CHAIN_ID, GENESIS_S, FakeChain
@@ -49,26 +52,34 @@ class Roll(LeaderRoll):
         self._changed = asyncio.Event()
 
 
-class Kept(CursorReader):
+class Kept(CursorReader, StoredLogs):
     """What a ledger keeps of the events: cursors, and the fills that stand."""
 
     def __init__(self) -> None:
         self.cursors: dict[CursorScope, Cursor] = {}
         self.events: list[SourceEvent] = []
         self.standing: dict[LogRef, str] = {}
+        self.logs: dict[LogRef, StoredLog] = {}
+        self.proved: list[ProvedRange] = []
         self.final = -1
 
     async def cursor(self, scope: CursorScope) -> Cursor | None:
         return self.cursors.get(scope)
 
+    async def unconfirmed_logs(self) -> tuple[StoredLog, ...]:
+        open_logs = [log for log in self.logs.values() if log.block_number > self.final]
+        return tuple(log for log in open_logs if log.ref in self.standing)
+
     def take(self, event: SourceEvent) -> None:
         self.events.append(event)
         if isinstance(event, FillsSeen):
+            self.proved += event.proved
             for sighting in event.sightings:
                 place = sighting.fill.place
                 assert place is not None
                 ref = LogRef(block_hash=place.block_hash, tx_hash=sighting.fill.tx_hash, log_index=place.log_index)
                 self.standing[ref] = sighting.fill.tx_hash
+                self.logs[ref] = StoredLog(ref=ref, block_number=place.block_number, leader=sighting.fill.leader)
             if event.cursor is not None:
                 self._move(event.cursor)
         elif isinstance(event, FillsRemoved):
@@ -111,6 +122,7 @@ def source_of(chain: FakeChain, roll: LeaderRoll, kept: Kept, **changes: Any) ->
         "clock": VirtualClock(),
         "roll": roll,
         "cursors": kept,
+        "stored": kept,
         "transport": chain.transport(),
         "connector": chain.connect,
     }
