@@ -46,8 +46,12 @@ def last_trade_text(exchange: Exchange, market: Market) -> str:
 
 def touch(exchange: Exchange, market: Market, outcome: int) -> tuple[str, str]:
     """Return best bid and best ask as messages quote them; an empty side is 0 or 1."""
-    bids, asks = (_levels(levels) for levels in exchange.book(market).view(outcome))
-    return bids[-1]["price"] if bids else EMPTY_BID, asks[-1]["price"] if asks else EMPTY_ASK
+    bids, asks = exchange.book(market).view(outcome)
+    return _best(bids) or EMPTY_BID, _best(asks) or EMPTY_ASK
+
+
+def _best(levels: list[Level]) -> str | None:
+    return next((decimal_text(level.price) for level in reversed(levels) if lots_down(level.size)), None)
 
 
 def _levels(levels: list[Level]) -> list[dict[str, str]]:
