@@ -285,8 +285,9 @@ class MemoryLedger(Ledger):
 
     async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
         fills = (stored.recorded.fill for stored in self.stored.values())
-        traded = {fill.token_id for fill in fills if fill.fill_ts_ms >= since_ms}
-        return traded | {position.token_id for position in self._positions.values() if position.shares > 0}
+        traded = [fill.token_id for fill in fills if fill.fill_ts_ms >= since_ms]
+        held = [position.token_id for position in self._positions.values() if position.shares > 0]
+        return dict.fromkeys([*traded, *held])
 
     def _known(self, tx_hashes: Iterable[str]) -> list[KnownFill]:
         return [

@@ -143,8 +143,9 @@ class _Poller:
             return
         for address in self._watches.keys() - leaders.keys():
             del self._watches[address]
-        for address in leaders.keys() - self._watches.keys():
-            leader = leaders[address]
+        for address, leader in leaders.items():
+            if address in self._watches:
+                continue
             sweep = LeaderSweep(since_s=leader.followed_since_ms // 1000)
             self._watches[address] = _Watch(leader=leader, sweep=sweep, due_ms=self._clock.monotonic_ms())
         self._known = leaders
