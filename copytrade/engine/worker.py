@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from copytrade.engine.unmatched import Unmatched
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,5 +69,8 @@ class Worker:
             await self.execute.recover(self.portfolio.open_attempts())
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
+            if "polygon" in self.sources:
+                unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
+                loops.create_task(unmatched.run(), name="unmatched")
             for name, source in self.sources.items():
                 loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")

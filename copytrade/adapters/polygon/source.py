@@ -11,6 +11,7 @@ import httpx
 import structlog
 
 from copytrade.adapters.polygon import decode, websocket
+from copytrade.adapters.polygon.drift import DriftWatch
 from copytrade.adapters.polygon.history import History
 from copytrade.adapters.polygon.live import Live
 from copytrade.adapters.polygon.node import LogFilter, Node, chain_id_of
@@ -179,8 +180,19 @@ class PolygonSource(LeaderFillSource):
             # The position comes first: pushed logs are judged by it.
             await self._start(tip, outbox)
             tasks.create_task(self._follow(tip, outbox, doorbell), name="polygon.tip")
+            tasks.create_task(self._drift(node, tip, outbox).run(), name="polygon.drift")
             if self._ws_urls:
                 tasks.create_task(self._socket(live).run(), name="polygon.socket")
+
+    def _drift(self, node: Node, tip: Tip, outbox: Outbox) -> DriftWatch:
+        return DriftWatch(
+            node,
+            decoders=decode.registry(self._exchanges, self._exchanges_v1),
+            emit=outbox.put,
+            roll=self._roll,
+            final=lambda: tip.confirmed,
+            clock=self._clock,
+        )
 
     def _socket(self, live: Live) -> websocket.LogSocket:
         return websocket.LogSocket(
