@@ -7,15 +7,19 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
+from sqlalchemy import Connection, insert
 
 from benchmarks.chain_logs import EXCHANGE, FIRST_BLOCK, block_hash
 from copytrade.adapters.paper.executor import PaperExecutor
 from copytrade.adapters.polygon.source import PolygonSource
 from copytrade.adapters.sql.engine import open_database
 from copytrade.adapters.sql.ledger import SqlLedger
+from copytrade.adapters.sql.rows import leader_values
+from copytrade.adapters.sql.tables import leader
 from copytrade.adapters.system import SystemClock
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
@@ -24,11 +28,12 @@ from copytrade.domain.units import MICRO
 from copytrade.engine.decide import Approved, Decide, Waits
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
+from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.strategies.copy import CopyRules
-from tests.fakes import FakeBooks, FakeRegistry
+from tests.fakes import FakeActivity, FakeBooks, FakeRegistry
 from tests.makers import a_book, a_leader, a_market, micro
 
 CHAIN_ID = 137
@@ -55,13 +60,17 @@ class Working:
     orders: asyncio.Queue[Approved]
 
 
+def _follow(leaders: Sequence[str], connection: Connection, *, since_ms: int) -> None:
+    rows = [leader_values(a_leader(address=address, followed_since_ms=since_ms)) for address in leaders]
+    connection.execute(insert(leader), rows)
+
+
 @asynccontextmanager
 async def working(url: str, leaders: Sequence[str]) -> AsyncIterator[Working]:
     """Run source, ingest and decide with these leaders until the block ends."""
     async with open_database(url) as database:
         ledger, clock = SqlLedger(database), SystemClock()
-        for address in leaders:
-            await ledger.add_leader(a_leader(address=address, followed_since_ms=clock.now_ms() - 60_000))
+        await database.write(partial(_follow, leaders, since_ms=clock.now_ms() - 60_000))
         roll = LedgerRoll(ledger, clock)
         await roll.refresh()
         frames: asyncio.Queue[str] = asyncio.Queue()
@@ -106,8 +115,16 @@ async def _stages(
         "clock": clock,
     }
     waits = Waits(unmapped_ms=5_000, book_ms=5_000)
+    known = {name: facts[name] for name in ("ledger", "roll", "notifier", "clock")}
     decide = Decide(
-        strategy_id=COPY_STRATEGY_ID, rules=RULES, waits=waits, books=books, executor=executor, orders=orders, **facts
+        strategy_id=COPY_STRATEGY_ID,
+        rules=RULES,
+        waits=waits,
+        books=books,
+        leader_events=LeaderEvents(activity=FakeActivity(), interval_ms=NEVER_MS, **known),
+        executor=executor,
+        orders=orders,
+        **facts,
     )
     return Ingest(**facts), decide
 
@@ -126,6 +143,7 @@ def _source(ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, frames: asy
         clock=clock,
         roll=roll,
         cursors=ledger,
+        stored=ledger,
         transport=httpx.MockTransport(lambda request: _answer(request, clock)),
         connector=connect,
     )

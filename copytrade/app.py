@@ -7,7 +7,6 @@ import logging
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -24,6 +23,7 @@ from copytrade.engine.decide import Approved, Decide, Waits
 from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
+from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from copytrade.adapters.sql.engine import Database
     from copytrade.adapters.sql.reports import SqlReports
     from copytrade.domain.market_events import MarketEvent
-    from copytrade.domain.units import Millis, Price, Ratio, Usdc
+    from copytrade.domain.units import Millis, Ratio, Usdc
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
@@ -70,11 +70,6 @@ class Outside:
 def system_clock() -> Clock:
     """Return the host's clock."""
     return SystemClock()
-
-
-def utc(at_ms: Millis) -> str:
-    """Return an instant as ISO text."""
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def configure_logging(*, level: int = logging.INFO) -> None:
@@ -110,16 +105,6 @@ def table_notifier(score: Tally, *, title: str) -> TableNotifier:
 def tally() -> Tally:
     """Return a listener that keeps the score."""
     return Tally()
-
-
-def best_bids(books: BookStore) -> Callable[[str], Price | None]:
-    """Return what marks a token: its best bid now, None where there is no book."""
-
-    def mark(token_id: str) -> Price | None:
-        view = books.view(token_id)
-        return view.book.best_bid if view else None
-
-    return mark
 
 
 def new_leader(
@@ -200,8 +185,8 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     outside = outside or Outside()
     clock = outside.clock
     now_ms = clock.now_ms()
-    for address in settings.leaders:
-        await _add_once(ledger, new_leader(address, since_ms=now_ms, now_ms=now_ms))
+    for address in sorted(set(settings.leaders) - {known.address for known in await ledger.leaders()}):
+        await ledger.add_leader(new_leader(address, since_ms=now_ms, now_ms=now_ms))
     roll = LedgerRoll(ledger, clock)
     listeners = Listeners()
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
@@ -210,7 +195,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
         registry = _registry(settings, ledger, clock, http=http, notes=notes)
         books = _books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
         yield _worker(
-            settings, ledger, outside, roll=roll, listeners=listeners, notes=notes, registry=registry, books=books
+            settings, ledger, outside, http, roll=roll, listeners=listeners, notes=notes, registry=registry, books=books
         )
 
 
@@ -218,6 +203,7 @@ def _worker(
     settings: Settings,
     ledger: Ledger,
     outside: Outside,
+    http: httpx.AsyncClient,
     *,
     roll: LedgerRoll,
     listeners: Listeners,
@@ -230,6 +216,7 @@ def _worker(
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
+    leader_events = _leader_events(settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes)
     return Worker(
         ledger=ledger,
         roll=roll,
@@ -255,6 +242,7 @@ def _worker(
             notifier=listeners,
             clock=clock,
         ),
+        leader_events=leader_events,
         decide=Decide(
             strategy_id=COPY_STRATEGY_ID,
             rules=_rules(settings),
@@ -264,6 +252,7 @@ def _worker(
             registry=registry,
             books=books,
             portfolio=portfolio,
+            leader_events=leader_events,
             executor=executor,
             inbox=inbox,
             orders=orders,
@@ -279,12 +268,6 @@ def _worker(
         notes=notes,
         clock=clock,
     )
-
-
-async def _add_once(ledger: Ledger, leader: Leader) -> None:
-    known = {known.address for known in await ledger.leaders()}
-    if leader.address not in known:
-        await ledger.add_leader(leader)
 
 
 def _registry(
@@ -332,6 +315,25 @@ def _books(
     )
 
 
+def _leader_events(
+    settings: Settings,
+    ledger: Ledger,
+    clock: Clock,
+    http: httpx.AsyncClient,
+    *,
+    roll: LedgerRoll,
+    listeners: Listeners,
+    notes: Notes,
+) -> LeaderEvents:
+    from copytrade.adapters.data_api.activity import DataApiActivity
+
+    activity = DataApiActivity(url=settings.data_api_http_url, http=http, clock=clock, note=notes.take)
+    interval_ms = settings.data_api_activity_interval_ms
+    return LeaderEvents(
+        ledger=ledger, roll=roll, activity=activity, notifier=listeners, clock=clock, interval_ms=interval_ms
+    )
+
+
 def _rules(settings: Settings) -> CopyRules:
     return CopyRules(
         copy_ratio=settings.copy_ratio,
@@ -341,6 +343,7 @@ def _rules(settings: Settings) -> CopyRules:
         slippage_bps_max=settings.slippage_bps_max,
         order_ttl_ms=settings.order_ttl_ms,
         fill_max_age_ms=settings.fill_max_age_ms,
+        exit_mode=settings.exit_mode,
     )
 
 

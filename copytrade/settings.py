@@ -159,6 +159,7 @@ class Settings(BaseSettings):
     quote_fresh_ms: Interval = 2_000
     quote_stale_ms: Interval = 5_000
     data_api_poll_interval_ms: Interval = 3_000
+    data_api_activity_interval_ms: Interval = 30_000
     polygon_poll_interval_ms: Interval = 1_000
     book_history_ms: Interval = 60_000
     track_leader_hours: Annotated[int, Field(ge=0, le=720)] = 24

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from copytrade.domain.book import BookSnapshot, BookView, QuoteTier
 from copytrade.domain.happenings import Happening
+from copytrade.domain.leader_events import LeaderEvent
 from copytrade.domain.market import Market
 from copytrade.ports.books import BookStore
+from copytrade.ports.leader_events import LeaderActivity
 from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
 from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
@@ -108,6 +110,27 @@ class ScriptedSource(LeaderFillSource):
     async def events(self) -> AsyncIterator[SourceEvent]:
         while True:
             yield await self.queue.get()
+
+
+class FakeActivity(LeaderActivity):
+    """Tells what the test says happened and is held; `asked` are the leaders, `failure` is raised in its stead."""
+
+    def __init__(self) -> None:
+        self.happened: list[LeaderEvent] = []
+        self.held: dict[str, int] = {}
+        self.failure: Exception | None = None
+        self.asked: list[tuple[str, int]] = []
+        self.listed = 0
+
+    async def events(self, leader: str, *, since_ms: int) -> tuple[LeaderEvent, ...]:
+        self.asked.append((leader, since_ms))
+        if self.failure is not None:
+            raise self.failure
+        return tuple(event for event in self.happened if event.leader == leader and event.event_ts_ms >= since_ms)
+
+    async def holdings(self, leader: str) -> Mapping[str, int]:
+        self.listed += 1
+        return dict(self.held)
 
 
 class RecordingNotifier(Notifier):

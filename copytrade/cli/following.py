@@ -9,7 +9,7 @@ import typer
 
 from copytrade import app
 from copytrade.cli.output import print_json, print_line, print_table
-from copytrade.cli.since import parse_since
+from copytrade.cli.since import parse_since, utc
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro, parse_micro
 from copytrade.settings import load
@@ -65,7 +65,7 @@ async def _add(address: str, *, label: str, ratio: int | None, cap: int | None, 
     )
     async with app.open_ledger(load()) as ledger:
         if await ledger.add_leader(leader):
-            print_line(f"following {address}{f' ({label})' if label else ''} since {app.utc(since_ms)}")
+            print_line(f"following {address}{f' ({label})' if label else ''} since {utc(since_ms)}")
         else:
             print_line(f"{address} is followed already; nothing was changed (remove it first to change it)")
 
@@ -89,7 +89,7 @@ async def _list(*, as_json: bool) -> None:
             if leader.max_usdc_per_trade is None
             else format_micro(leader.max_usdc_per_trade),
             "live_allowed": leader.live_allowed,
-            "followed_since": app.utc(leader.followed_since_ms),
+            "followed_since": utc(leader.followed_since_ms),
         }
         for leader in leaders
     ]

@@ -36,3 +36,8 @@ def _instant(text: str, *, now_ms: Millis) -> Millis:
     except ValueError:
         raise ValueError(f"{text!r} is no time; write 2h, 3d, 2026-11-01, 2026-11-01T12:00 or Unix seconds") from None
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000)
+
+
+def utc(at_ms: Millis) -> str:
+    """Return an instant as ISO text."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

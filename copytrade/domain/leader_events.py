@@ -25,7 +25,8 @@ SNAPSHOT_SPAN_MS: Final = 10_000
 """A listing may hold what happened so shortly after it was asked for; clocks differ by some seconds, too."""
 DUST: Final[Shares] = MICRO // 10
 """Positions below this may be missing from a listing."""
-_LAST: Final = float("inf")
+_LAST: Final = 1 << 64
+"""After every block and log."""
 
 
 class LeaderEventKind(StrEnum):
@@ -160,11 +161,13 @@ def holding(
     Give his fills of the token and his events, of any token, in any order; orphaned fills left out.
     """
     moves: list[_Move] = [fill for fill in fills if fill.fill.token_id == token_id]
+    # The stored fill may have got its place on the chain since the caller saw it.
+    until = before and next((move for move in moves if isinstance(move, RecordedFill) and move.id == before.id), before)
     moves += [event for event in events if _concerns(event, token_id, market)]
     happened = [_moment(move) for move in moves if not _is_snapshot(move)]
     found = NO_SNAPSHOT
     for move in sorted(moves, key=_order):
-        if before is not None and _order(move) >= _order(before):
+        if until is not None and _order(move) >= _order(until):
             break
         found = _after(found, move, happened)
     return found
@@ -199,7 +202,7 @@ def _moment(move: _Move) -> Millis:
     return move.event_ts_ms if isinstance(move, LeaderEvent) else move.fill.fill_ts_ms
 
 
-def _order(move: _Move) -> tuple[Millis, int, float, int, str]:
+def _order(move: _Move) -> tuple[Millis, int, int, int, str]:
     """Order moves by time; within a second what gives shares goes before the trades, what takes them after."""
     if isinstance(move, LeaderEvent):
         return move.event_ts_ms, _phase(move), _LAST, 0, move.dedupe_key

@@ -59,6 +59,15 @@ def copy_size(*, leader_size: Shares, ratio: Ratio, cap: Usdc, limit: Price, hel
     return _cut(floor_to(scaled_down(leader_size, ratio), LOT), cap=cap, limit=limit, held=held)
 
 
+def exit_size(*, leader_sold: Shares, leader_held: Shares, cap: Usdc, limit: Price, held: Shares) -> Size:
+    """Return what is `held` times the fraction of his position the leader sold, at most all of it, in whole lots.
+
+    `leader_held` is what he held before he sold, above zero.
+    """
+    wanted = held * min(leader_sold, leader_held) // leader_held
+    return _cut(floor_to(wanted, LOT), cap=cap, limit=limit, held=held)
+
+
 def fixed_size(*, ratio: Ratio, cap: Usdc, limit: Price) -> Size:
     """Return what `cap` times `ratio` (but no more than `cap`) buys at the limit, in whole lots."""
     return _cut(

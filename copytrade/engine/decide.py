@@ -11,6 +11,7 @@ from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt
 from copytrade.domain.book import QuoteTier
 from copytrade.domain.happenings import Decided
 from copytrade.domain.ids import attempt_id
+from copytrade.domain.leader_events import NO_SNAPSHOT
 from copytrade.ports.markets import RegistryUnavailableError
 from copytrade.strategies import copy
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from copytrade.domain.book import BookView
     from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.leader_events import LeaderHolding
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
     from copytrade.engine.inbox import Inbox
+    from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.portfolio import Portfolio
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
@@ -69,6 +72,7 @@ class Decide:
         registry: MarketRegistry,
         books: BookStore,
         portfolio: Portfolio,
+        leader_events: LeaderEvents,
         executor: ExecutionAdapter,
         inbox: Inbox,
         orders: asyncio.Queue[Approved],
@@ -83,6 +87,7 @@ class Decide:
         self._registry = registry
         self._books = books
         self._portfolio = portfolio
+        self._leader_events = leader_events
         self._executor = executor
         self._inbox = inbox
         self._orders = orders
@@ -157,6 +162,7 @@ class Decide:
         if market is not None and market.enable_order_book:
             view = await self._view(fill.token_id, wait_ms=self._waits.book_ms if patient else 0)
             market = self._registry.market_of(fill.token_id) or market
+        leader_held = await self._leader_held(recorded, market)
         return copy.CopyFacts(
             fill=fill,
             leader=self._roll.leaders().get(fill.leader),
@@ -166,7 +172,16 @@ class Decide:
             unmapped_waited_ms=mapped_ms - started_ms,
             book_waited_ms=self._clock.monotonic_ms() - mapped_ms,
             now_ms=self._clock.now_ms(),
+            leader_held=leader_held,
         )
+
+    async def _leader_held(self, recorded: RecordedFill, market: Market | None) -> LeaderHolding:
+        """Return what the leader held before he sold, where the size depends on it."""
+        fill = recorded.fill
+        held = self._portfolio.sellable(fill.token_id)
+        if market is None or not copy.needs_leader_holding(fill, held=held, rules=self._rules):
+            return NO_SNAPSHOT
+        return await self._leader_events.held_before(recorded, market)
 
     async def _market(self, token_id: str, *, wait_ms: Millis) -> Market | None:
         """Return the market from memory; an unknown one is fetched once, then waited for: it may be minutes old."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from copytrade.engine.decide import Decide
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
+    from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.listeners import Listeners
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
@@ -40,6 +41,7 @@ class Worker:
     portfolio: Portfolio
     sources: Mapping[str, LeaderFillSource]
     ingest: Ingest
+    leader_events: LeaderEvents
     decide: Decide
     execute: Execute
     account: Account
@@ -69,6 +71,7 @@ class Worker:
             await self.execute.recover(self.portfolio.open_attempts())
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
+            loops.create_task(self.leader_events.run(), name="leader-events")
             if "polygon" in self.sources:
                 unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
                 loops.create_task(unmatched.run(), name="unmatched")

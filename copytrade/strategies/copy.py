@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from copytrade.domain.attempts import Decision, Reason, reason
 from copytrade.domain.book import BookView, QuoteTier
 from copytrade.domain.fills import LeaderFill, LeaderRole, Side
+from copytrade.domain.leader_events import NO_SNAPSHOT, LeaderHolding
 from copytrade.domain.market import is_combo
-from copytrade.domain.sizing import Size, SizingMode, copy_size, fixed_size, limit_price
+from copytrade.domain.sizing import ExitMode, Size, SizingMode, copy_size, exit_size, fixed_size, limit_price
 from copytrade.domain.units import format_micro, notional_down, scaled_down
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class CopyRules:
     slippage_bps_max: int
     order_ttl_ms: Millis
     fill_max_age_ms: Millis
+    exit_mode: ExitMode = ExitMode.RATIO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ class CopyFacts:
     """What is known at the moment of the decision.
 
     `leader` is None when he is no longer followed; `market` and `view` are None when the bounded waits
-    (`unmapped_waited_ms`, `book_waited_ms`) brought none; `held` is what a SELL may still sell.
+    (`unmapped_waited_ms`, `book_waited_ms`) brought none; `held` is what a SELL may still sell, `leader_held` what
+    the leader held before it.
     """
 
     fill: LeaderFill
@@ -50,6 +53,7 @@ class CopyFacts:
     unmapped_waited_ms: Millis
     book_waited_ms: Millis
     now_ms: Millis
+    leader_held: LeaderHolding = NO_SNAPSHOT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def decide(facts: CopyFacts, rules: CopyRules) -> Verdict:
         decision=Decision.TRADE,
         reasons=(
             _copied(facts, limit),
+            *_exit_reason(facts, rules, ratio),
             *(reason(f"CUT_BY_{cap}", size=format_micro(size.shares)) for cap in size.cut_by),
         ),
         ratio=ratio,
@@ -106,6 +111,11 @@ def may_be_copied_later(fill: LeaderFill, *, now_ms: Millis, rules: CopyRules) -
     return not is_too_old(fill, now_ms=now_ms, rules=rules) and not is_combo(fill.token_id)
 
 
+def needs_leader_holding(fill: LeaderFill, *, held: Shares, rules: CopyRules) -> bool:
+    """Tell whether the size depends on what the leader held before the fill."""
+    return fill.side is Side.SELL and held > 0 and rules.exit_mode is ExitMode.FRACTION
+
+
 def _skip(refusals: list[Reason], ratio: Ratio) -> Verdict:
     return Verdict(decision=Decision.SKIP, reasons=tuple(refusals), ratio=ratio, size=0, limit=0)
 
@@ -121,8 +131,34 @@ def _size(facts: CopyFacts, rules: CopyRules, *, ratio: Ratio, limit: Price) -> 
     cap = rules.max_usdc_per_trade if own is None else own
     if facts.fill.side is Side.BUY and rules.sizing_mode is SizingMode.FIXED_USDC:
         return fixed_size(ratio=ratio, cap=cap, limit=limit)
+    if _is_exit_by_fraction(facts, rules):
+        sold, before = facts.fill.size, facts.leader_held.shares
+        return exit_size(leader_sold=sold, leader_held=before, cap=cap, limit=limit, held=facts.held)
     held = facts.held if facts.fill.side is Side.SELL else None
     return copy_size(leader_size=facts.fill.size, ratio=ratio, cap=cap, limit=limit, held=held)
+
+
+def _is_exit_by_fraction(facts: CopyFacts, rules: CopyRules) -> bool:
+    is_asked = needs_leader_holding(facts.fill, held=facts.held, rules=rules)
+    return is_asked and facts.leader_held.is_known and facts.leader_held.shares > 0
+
+
+def _exit_reason(facts: CopyFacts, rules: CopyRules, ratio: Ratio) -> tuple[Reason, ...]:
+    """Name what an exit was sized by where that is the fraction, or should have been."""
+    if not needs_leader_holding(facts.fill, held=facts.held, rules=rules):
+        return ()
+    sold, before = facts.fill.size, facts.leader_held
+    if not _is_exit_by_fraction(facts, rules):
+        why = before.unknown or "held nothing"
+        return (reason("EXIT_BY_RATIO", why=why, leader_sold=format_micro(sold), ratio=format_micro(ratio)),)
+    return (
+        reason(
+            "EXIT_BY_FRACTION",
+            leader_sold=format_micro(sold),
+            leader_held=format_micro(before.shares),
+            held=format_micro(facts.held),
+        ),
+    )
 
 
 def _too_old(facts: CopyFacts, rules: CopyRules) -> list[Reason]:

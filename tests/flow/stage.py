@@ -20,6 +20,7 @@ from copytrade.engine.decide import Approved, Decide, Waits
 from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
+from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
@@ -29,7 +30,7 @@ from copytrade.engine.worker import Worker
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import Ledger
 from copytrade.strategies.copy import CopyRules
-from tests.fakes import FakeBooks, FakeRegistry, RecordingNotifier, ScriptedSource
+from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, RecordingNotifier, ScriptedSource
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
@@ -46,6 +47,7 @@ class Stage:
         self.books = FakeBooks()
         self.chain = ScriptedSource()
         self.api = ScriptedSource()
+        self.activity = FakeActivity()
         self.notifier = RecordingNotifier()
         self.worker = self._wire(rules)
 
@@ -66,6 +68,14 @@ class Stage:
         orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=100)
         shared = {"ledger": self.ledger, "portfolio": portfolio, "notifier": listeners}
         known = {"roll": roll, "registry": self.registry, "inbox": inbox, "clock": self.clock}
+        leader_events = LeaderEvents(
+            ledger=self.ledger,
+            roll=roll,
+            activity=self.activity,
+            notifier=listeners,
+            clock=self.clock,
+            interval_ms=30_000,
+        )
         return Worker(
             ledger=self.ledger,
             roll=roll,
@@ -82,6 +92,7 @@ class Stage:
             portfolio=portfolio,
             sources={"polygon": self.chain, "data_api": self.api},
             ingest=Ingest(**shared, **known),
+            leader_events=leader_events,
             decide=Decide(
                 strategy_id=COPY_STRATEGY_ID,
                 rules=_rules(**rules),
@@ -89,6 +100,7 @@ class Stage:
                 books=self.books,
                 executor=executor,
                 orders=orders,
+                leader_events=leader_events,
                 **shared,
                 **known,
             ),
