@@ -22,6 +22,8 @@
   unless told otherwise; a method answers the JSON-RPC error `body`, or with that HTTP status
 - `finality` {stalled: true}, `pause` {paused: true}, `mine` {count: 1}, `heal` {}
 - `reorg` {depth: 1, fate: "moved"|"delayed"|"dropped", extra: 1}
+- `activity` {wallet, type: "SPLIT"|"MERGE"|"REDEEM"|..., condition, size, usdc?, token?}: something a
+  wallet does other than trade, for the Data API to tell
 - `post`, `book`, `market`, `tick`, `resolve`: see `scripting.Script`
 """
 
@@ -74,6 +76,7 @@ class ControlService:
             "/pause": self._pause,
             "/mine": self._mine,
             "/reorg": self._reorg,
+            "/activity": self._wallet_event,
             "/heal": self._heal,
         }
 
@@ -211,6 +214,10 @@ class ControlService:
             raise BadRequestError({"error": f"fate: one of {list(ReorgFate)}"}) from error
         added = self._world.reorg(depth=_whole(body, "depth", 1), fate=fate, extra=_whole(body, "extra", 1))
         return {"numbers": [block.number for block in added]}
+
+    def _wallet_event(self, body: dict[str, Any]) -> dict[str, Any]:
+        event = self._data_api.wallet_events.add(body, now_ms=self._world.now_ms)
+        return {"tx_hash": event.tx_hash, "timestamp": event.timestamp}
 
     def _heal(self, body: dict[str, Any]) -> dict[str, Any]:
         healthy = Faults()

@@ -15,6 +15,7 @@ from copytrade.sandbox.exchange import Exchange
 from copytrade.sandbox.http_message import BadRequestError, Request, Response, json_response
 from copytrade.sandbox.ledger import FillLedger, FillRecord
 from copytrade.sandbox.recorded_rows import RecordedRow
+from copytrade.sandbox.wallet_events import WalletEvent, WalletEvents, activity_row
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
@@ -23,7 +24,11 @@ ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 CONDITION = re.compile(r"0x[0-9a-f]{64}")
 SIDES = {"BUY": 0, "SELL": 1}
 
-Entry = tuple[int, FillRecord | RecordedRow]
+EVENTS_FROM = 1_000_000_000
+"""Numbers of events in a cursor, apart from those of fills."""
+
+Row = FillRecord | RecordedRow | WalletEvent
+Entry = tuple[int, Row]
 
 
 class DataApiService:
@@ -53,6 +58,7 @@ class DataApiService:
         self.delay_ms = delay_ms
         self._leaders = leaders
         self._recorded = recorded
+        self.wallet_events = WalletEvents(exchange)
         self._routes: dict[str, Callable[[Request], Response]] = {
             "/v2/trades": self._trades,
             "/v2/activity": self._activity,
@@ -88,21 +94,38 @@ class DataApiService:
         kinds = request.every("type")
         wanted = not kinds or "TRADE" in kinds
         entries: list[Entry] = [*self._selected(request)[::-1], *self._recorded_rows(request)] if wanted else []
+        entries = sorted([*self._events(request, kinds), *entries], key=lambda entry: -entry[1].timestamp)
         if (request.first("sort_direction", "sortDirection") or "DESC").upper() == "ASC":
             entries.reverse()
         page, pagination = _page(request, entries)
         rows = [self._activity_row(entry) for entry in page]
         return json_response({"data": rows, "pagination": pagination})
 
-    def _trade_row(self, entry: FillRecord | RecordedRow) -> dict[str, Any]:
+    def _trade_row(self, entry: Row) -> dict[str, Any]:
         if isinstance(entry, RecordedRow):
             return entry.row
+        if isinstance(entry, WalletEvent):
+            return activity_row(entry)
         return data_rows.trade(self._exchange, entry)
 
-    def _activity_row(self, entry: FillRecord | RecordedRow) -> dict[str, Any]:
+    def _activity_row(self, entry: Row) -> dict[str, Any]:
         if isinstance(entry, RecordedRow):
             return {"type": "TRADE", "is_combo": False, **entry.row}
+        if isinstance(entry, WalletEvent):
+            return activity_row(entry)
         return data_rows.activity(self._exchange, entry)
+
+    def _events(self, request: Request, kinds: Sequence[str]) -> list[Entry]:
+        start, end = _seconds(request, "start"), _seconds(request, "end")
+        until_ms = self._now_ms() - self.delay_ms
+        return [
+            (EVENTS_FROM + event.number, event)
+            for event in reversed(self.wallet_events.of_owner(_user(request) or "", until_ms=until_ms))
+            if (not kinds or event.kind in kinds)
+            and request.first("side") is None
+            and (start is None or event.timestamp >= start)
+            and (end is None or event.timestamp <= end)
+        ]
 
     def _recorded_rows(self, request: Request) -> list[Entry]:
         user = _user(request)
@@ -138,7 +161,7 @@ class DataApiService:
 
     def _positions(self, request: Request) -> Response:
         user = _user(request, required=True)
-        held = self._ledger.holdings(user or "").items()
+        held = self.wallet_events.holdings(self._ledger, user or "", until_ms=self._now_ms()).items()
         listed = (data_rows.position(self._exchange, user or "", token, holding) for token, holding in held)
         rows = [row for row in listed if row is not None]
         return json_response({"data": rows, "pagination": _pagination(request, cursor=None)})
@@ -225,7 +248,7 @@ def _seconds(request: Request, name: str) -> int | None:
     return int(text)
 
 
-def _page(request: Request, rows: Sequence[Entry]) -> tuple[list[FillRecord | RecordedRow], dict[str, Any]]:
+def _page(request: Request, rows: Sequence[Entry]) -> tuple[list[Row], dict[str, Any]]:
     if request.first("offset") is not None:
         raise _invalid("offset", "offset is not supported, use cursor")
     limit = _limit(request)
@@ -256,7 +279,7 @@ def _pagination(request: Request, *, cursor: str | None) -> dict[str, Any]:
     }
 
 
-def _encode_cursor(at: int, record: FillRecord | RecordedRow) -> str:
+def _encode_cursor(at: int, record: Row) -> str:
     token = json.dumps({"ts": record.timestamp, "sq": at}, separators=(",", ":"))
     return base64.urlsafe_b64encode(token.encode()).decode()
 

@@ -88,7 +88,7 @@ def position(exchange: Exchange, user: str, token: int, holding: Holding) -> dic
         "condition_id": "" if market is None else market.condition,
         "current_size": json_number(holding.shares),
         "total_size": json_number(holding.bought),
-        "avg_price": holding.cost / holding.bought,
+        "avg_price": holding.cost / max(1, holding.bought),
         "current_price": mark(exchange, token, holding) / holding.shares,
         "entry_cost_usdc": json_number(holding.cost),
         "entry_fees_usdc": json_number(holding.fees),
