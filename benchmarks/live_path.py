@@ -124,9 +124,8 @@ async def recorded(kind: Kind, frames: list[str], leaders: list[str]) -> tuple[s
                 await ours.orders.get()
     async with working(other := kind.new(), leaders):
         pass
-    per_fill = [ingest + record for ingest, record in zip(tape.transactions[::2], tape.transactions[1::2], strict=True)]
-    assert len(per_fill) == len(frames), "a fill is two commits"
-    return other, [[*map(list, pair)] for pair in zip(tape.transactions[::2], tape.transactions[1::2], strict=True)]
+    assert len(tape.transactions) == 2 * len(frames), "a fill is two commits"
+    return other, [[*pair] for pair in zip(tape.transactions[::2], tape.transactions[1::2], strict=True)]
 
 
 async def path(kind: Kind, fills: int) -> tuple[list[float], list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import URL, make_url
 
 from copytrade.adapters.sql import schema
@@ -77,6 +79,7 @@ class Kind:
 @contextmanager
 def kinds() -> Iterator[tuple[Kind, ...]]:
     """Give SQLite, and PostgreSQL where a server can be started."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="copytrade-bench-") as folder:
         sqlite = Kind(name="SQLite", new=_sqlite_files(Path(folder)))
         try:

@@ -166,9 +166,8 @@ class _Socket:
         return
 
 
-def _header(clock: SystemClock) -> dict[str, Any]:
-    """Return the head of a chain on which nothing moves: pushed logs lie ahead of it."""
-    number = FIRST_BLOCK - 1
+def _header(clock: SystemClock, number: int = FIRST_BLOCK - 1) -> dict[str, Any]:
+    """Return a block, usually the head of a chain on which nothing moves: pushed logs lie ahead of it."""
     return {
         "number": hex(number),
         "hash": block_hash(number),
@@ -181,12 +180,19 @@ def _header(clock: SystemClock) -> dict[str, Any]:
 def _answer(request: httpx.Request, clock: SystemClock) -> httpx.Response:
     asked = json.loads(request.content)
     many = asked if isinstance(asked, list) else [asked]
-    answers = [{"jsonrpc": "2.0", "id": one["id"], "result": _result(one["method"], clock)} for one in many]
+    answers = [{"jsonrpc": "2.0", "id": one["id"], "result": _result(one, clock)} for one in many]
     return httpx.Response(200, json=answers if isinstance(asked, list) else answers[0])
 
 
-def _result(method: str, clock: SystemClock) -> Any:
-    return {"eth_chainId": hex(CHAIN_ID), "eth_getLogs": []}.get(method, _header(clock))
+def _result(asked: dict[str, Any], clock: SystemClock) -> Any:
+    match asked["method"]:
+        case "eth_chainId":
+            return hex(CHAIN_ID)
+        case "eth_getLogs":
+            return []
+        case _:
+            block = str(asked["params"][0])
+            return _header(clock, int(block, 16)) if block.startswith("0x") else _header(clock)
 
 
 async def _beat(frames: asyncio.Queue[str], clock: SystemClock) -> None:

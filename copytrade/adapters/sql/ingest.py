@@ -141,7 +141,7 @@ def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[s
 def _keep_raw(connection: Connection, reports: Sequence[tuple[Sighting, UUID]], *, now_ms: Millis) -> None:
     if not reports:
         return
-    rows = [_raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports]
+    rows = [raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports]
     if copying.is_worthwhile(connection, rows) and not _is_any_kept(connection, rows):
         copying.copy(connection, leader_fill_raw, rows)
     else:
@@ -153,7 +153,8 @@ def _is_any_kept(connection: Connection, rows: Sequence[Values]) -> bool:
     return any(row.is_kept for row in hot.ANY_KEPT.rows(connection, {"source_keys": keys, "sources": [*Source]}))
 
 
-def _raw_values(sighting: Sighting, fill_id: UUID, *, now_ms: Millis) -> Values:
+def raw_values(sighting: Sighting, fill_id: UUID, *, now_ms: Millis) -> Values:
+    """Return every column of `leader_fill_raw`."""
     source = sighting.fill.source
     return {
         "id": uuid5(NAMESPACE_URL, f"leader_fill_raw|{source}|{sighting.source_key}"),

@@ -31,6 +31,10 @@ class Prepared:
         self._build = build
         self._texts: dict[str, _Text] = {}
 
+    def parameters(self, connection: Connection, values: Values) -> Any:
+        """Return the values as the driver takes them."""
+        return self._text(connection).parameters(values)
+
     def run(self, connection: Connection, values: Values) -> CursorResult[Any]:
         """Execute with one set of values by parameter name."""
         text = self._text(connection)
