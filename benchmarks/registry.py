@@ -78,7 +78,7 @@ async def serve(markets: int) -> None:
     """Answer keyset pages until killed; the port is the only line printed."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while request := await reader.readuntil(b"\r\n\r\n"):
+        while request := await request_head(reader):
             body = page(request.split(b" ", 2)[1].decode(), markets)
             head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
             writer.write(head.encode() + body)
@@ -87,6 +87,14 @@ async def serve(markets: int) -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
+
+
+async def request_head(reader: asyncio.StreamReader) -> bytes:
+    """Return a request, nothing once the client is gone."""
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
 
 
 def page(target: str, markets: int) -> bytes:

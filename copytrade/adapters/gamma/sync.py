@@ -233,8 +233,9 @@ class Sync:
         await self._keeper.save()
 
     def _is_awaited(self, market: Market) -> bool:
-        since_ms = max(market.end_date_ms or 0, market.updated_at_ms)
-        return market.closed and market.payouts is None and since_ms > self._clock.now_ms() - PAYOUT_WAIT_MS
+        if not market.closed or market.payouts is not None:
+            return False
+        return max(market.end_date_ms or 0, market.updated_at_ms) > self._clock.now_ms() - PAYOUT_WAIT_MS
 
     async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask until there is an answer: an outage is waited out where it happened.

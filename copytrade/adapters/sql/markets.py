@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,13 +16,13 @@ from copytrade.ports.markets import RegistrySync
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
 
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
 
 OPEN_MARKETS: Final = "open"
-IN_CHUNKS: Final[dict[str, Any]] = {"execution_options": {"yield_per": 1_000}}
+ROWS_AT_ONCE: Final = 1_000
 """Rows are made into markets as they come: a hundred thousand of them are never in memory beside the markets."""
 
 
@@ -37,9 +37,13 @@ def save_markets(connection: Connection, markets: Sequence[Market]) -> None:
 def all_markets(connection: Connection) -> tuple[Market, ...]:
     """Return every market by condition, its tokens in outcome order."""
     by_market = select(market_token).order_by(market_token.c.condition_id, market_token.c.outcome_index)
-    markets = connection.execute(select(market_registry).order_by(market_registry.c.condition_id), **IN_CHUNKS)
-    tokens = groupby(connection.execute(by_market, **IN_CHUNKS), key=attrgetter("condition_id"))
-    return tuple(_together(markets, tokens))
+    every = select(market_registry).order_by(market_registry.c.condition_id)
+    markets, tokens = (chain.from_iterable(_chunks(connection, rows)) for rows in (every, by_market))
+    return tuple(_together(markets, groupby(tokens, key=attrgetter("condition_id"))))
+
+
+def _chunks(connection: Connection, rows: Select[Any]) -> Iterator[Sequence[Any]]:
+    return connection.execute(rows, execution_options={"yield_per": ROWS_AT_ONCE}).partitions()
 
 
 def _together(markets: Iterable[Any], tokens: Iterator[tuple[str, Iterator[Any]]]) -> Iterator[Market]:
