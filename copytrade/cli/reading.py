@@ -52,8 +52,8 @@ async def _status(*, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "attempts_by_decision",
-                  "attempts_by_status", "reasons", "registry", "books"):  # fmt: skip
+    for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "leader_events_by_kind",
+                  "attempts_by_decision", "attempts_by_status", "reasons", "registry", "books"):  # fmt: skip
         print_pairs(title.replace("_", " "), found[title] or {"none": ""})
     print_pairs("open positions", {"count": found["open_positions"]})
     _print_rows("race of the sources", found["race"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, func, or_, select, text
 
+from copytrade.adapters.sql import leader_events
 from copytrade.adapters.sql.columns import Instant, JsonText, Micro
 from copytrade.adapters.sql.race import race
 from copytrade.adapters.sql.tables import (
@@ -88,6 +89,14 @@ class SqlReports:
             .order_by((position.c.shares > 0).desc(), market_registry.c.title, position.c.token_id)
         )
 
+    async def leader_positions(self, address: str) -> list[PlainRow]:
+        """Return what a leader holds now by token; `unknown` says why an amount cannot be relied on."""
+        held = await self._database.read(partial(leader_events.leader_positions, address=address.lower()))
+        return [
+            {"token_id": token_id, "shares": format_micro(one.shares), "unknown": one.unknown}
+            for token_id, one in sorted(held.items())
+        ]
+
     async def pnl_by_leader(self) -> list[PlainRow]:
         """Return `pnl_by_leader`, best first."""
         view = pnl_by_leader.c
@@ -118,6 +127,7 @@ def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
         "fills_by_first_source": _counts(connection, fill.source),
         "reports_by_source": _counts(connection, leader_fill_raw.c.source),
         "race": race(connection, now_ms=now_ms),
+        "leader_events_by_kind": leader_events.counts(connection),
         "attempts_by_decision": _counts(connection, execution_attempt.c.decision),
         "attempts_by_status": _counts(connection, execution_attempt.c.status),
         "reasons": _reasons(connection),
