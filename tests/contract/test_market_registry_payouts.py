@@ -52,6 +52,20 @@ def test_a_protocol_v2_market_is_asked_about_with_64_digits() -> None:
     tell(story, hosts=hosts, runs=False)
 
 
+def test_a_resolution_that_spells_its_condition_with_62_digits_is_the_markets() -> None:
+    listed = v2_row(5, **SPLIT)
+    said = {"data": {"status": "resolved", "payouts": [HALF, HALF], "condition_id": listed["conditionId"]}}
+    hosts = FakeHosts(rows=[listed])
+    hosts.intercept = lambda request: httpx.Response(200, json=said) if request.url.host == "data.test" else None
+
+    async def story(office: Office) -> None:
+        market = await office.registry.fetch(listed["positionIds"][1])
+        assert market is not None
+        assert market.payouts == (HALF, HALF)
+
+    tell(story, hosts=hosts, runs=False)
+
+
 def test_a_market_that_closed_fifty_fifty_is_settled_by_the_next_sync() -> None:
     hosts = FakeHosts(rows=[row(1), row(2)])
 
@@ -112,6 +126,7 @@ def test_payouts_are_not_changed_by_what_is_said_later() -> None:
         [{"status": "resolved", "payouts": [-1, 1]}],
         [{"status": "resolved", "payouts": [0.5, 0.5]}],
         [{"status": "resolved", "payouts": [MICRO, 0], "condition_id": condition(9)}],
+        [{"status": "resolved", "payouts": [MICRO, 0], "condition_id": "0x12"}],
         "nonsense",
     ],
 )

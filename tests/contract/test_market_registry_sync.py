@@ -100,6 +100,18 @@ def test_a_cursor_the_venue_refuses_starts_the_sync_anew() -> None:
     tell(story, hosts=hosts, store=FakeStore(sync=left))
 
 
+def test_a_venue_that_refuses_an_order_is_read_in_its_own() -> None:
+    hosts = FakeHosts(rows=[row(number) for number in range(1, 8)])
+    hosts.intercept = lambda request: httpx.Response(422, json={}) if "order" in request.url.params else None
+
+    async def story(office: Office) -> None:
+        await wait_ms(2 * MINUTE_MS)
+        assert office.registry.is_synced
+        assert len(office.registry) == 7
+
+    tell(story, hosts=hosts)
+
+
 def test_a_sync_that_fails_goes_on_where_it_failed() -> None:
     hosts = FakeHosts(rows=[row(number) for number in range(1, 8)])
     hosts.intercept = fails(

@@ -27,8 +27,9 @@ TIMEOUT: Final = httpx.Timeout(20.0, connect=5.0)
 # Without a version the venue lists v1 markets only (SDK 0.14, 2026-10-21); the same on every lookup.
 VERSIONS: Final = (("version", "v1"), ("version", "v2"), ("include_tag", "true"))
 # An id never changes and grows with time: what is opened or closed meanwhile moves no other market over the cursor.
-OLDEST_FIRST: Final = (("closed", "false"), ("order", "id"), ("ascending", "true"))
-NEWEST_FIRST: Final = (("closed", "false"), ("order", "id"), ("ascending", "false"))
+OLDEST_FIRST: Final = (("order", "id"), ("ascending", "true"))
+NEWEST_FIRST: Final = (("order", "id"), ("ascending", "false"))
+OPEN: Final = (("closed", "false"),)
 Params = tuple[tuple[str, str], ...]
 
 
@@ -56,14 +57,22 @@ class Lookups:
         self._clob_url = clob_url.rstrip("/")
         self._data_api_url = data_api_url.rstrip("/")
         self._http = http
+        self._oldest_first: Params = OLDEST_FIRST
 
     async def open_markets(self, cursor: str | None, *, limit: int = PAGE_LIMIT) -> tuple[list[bytes], str | None]:
         """Return a page of all markets that are not closed, oldest first, and the cursor of the next."""
-        return await self._page((*OLDEST_FIRST, *_after(cursor)), limit=limit)
+        try:
+            return await self._page((*OPEN, *self._oldest_first, *_after(cursor)), limit=limit)
+        except RefusedError:
+            if cursor is not None or not self._oldest_first:
+                raise
+            # The order is documented and was not tried on the live venue; its own is better than no markets.
+            self._oldest_first = ()
+            return await self._page(OPEN, limit=limit)
 
     async def newest_markets(self, cursor: str | None) -> tuple[list[bytes], str | None]:
         """Return the same from the other end."""
-        return await self._page((*NEWEST_FIRST, *_after(cursor)))
+        return await self._page((*OPEN, *NEWEST_FIRST, *_after(cursor)))
 
     async def by_token(self, token_id: str) -> list[bytes]:
         """Return the rows that Gamma has for a token, open or closed; none if it does not know it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from copytrade.adapters.gamma.amounts import UNREADABLE, NotAPageError
+from copytrade.adapters.gamma.amounts import UNREADABLE, NotAPageError, padded_condition
 from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
@@ -44,10 +44,17 @@ def parse_payouts(body: bytes, market: Market) -> tuple[Price, ...] | None:
     for row in rows or ():
         if row.status != "resolved" or not any(row.payouts or ()):
             continue
-        if row.condition_id is not None and row.condition_id.lower() != market.condition_id:
+        if row.condition_id is not None and not _names(row.condition_id, market):
             continue
         return _checked(row.payouts or [], market)
     return None
+
+
+def _names(condition_id: str, market: Market) -> bool:
+    try:
+        return padded_condition(condition_id) == market.condition_id
+    except ValueError:
+        return False
 
 
 def _checked(payouts: list[int], market: Market) -> tuple[Price, ...]:
