@@ -71,6 +71,7 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("POLY_EXCHANGE_CTF", "0x1", "POLY_EXCHANGE_CTF is '0x1'"),
         ("CLOB_HTTP_URL", "ftp://x", "CLOB_HTTP_URL is 'ftp://x'"),
         ("RISK_MAX_OPEN_USDC", "5", "RISK_MAX_OPEN_USDC is set, and this version does not apply it"),
+        ("TRACK_TOP_MARKETS", "1001", "TRACK_TOP_MARKETS is '1001'; accepted: an integer from 0 to 1000"),
         ("SIZING_MODE", "bankroll", "SIZING_MODE is 'bankroll'; accepted: ratio, fixed_usdc"),
     ],
 )
