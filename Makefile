@@ -1,7 +1,7 @@
 # Everything a newcomer needs; the work is done by the scripts these call.
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo test fmt lock clean
+.PHONY: help setup demo test bench fmt lock clean
 
 help: ## Show this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,11 @@ test: ## Run every check (ARGS="-k fees" goes to pytest)
 	scripts/setup dev
 	scripts/test $(ARGS)
 
+bench: ## Measure the hot path against its bars and its peers (a few minutes)
+	scripts/setup dev
+	scripts/bench-peers
+	.venv/bin/python -m benchmarks.run
+
 fmt: ## Format the code and apply the fixes that are safe
 	scripts/setup dev
 	.venv/bin/ruff check --fix-only --quiet .
@@ -27,5 +32,5 @@ lock: ## Bring the locks in line with pyproject.toml (ARGS=--upgrade takes the n
 	scripts/setup dev
 
 clean: ## Remove .venv and everything the tools leave behind
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .bench-venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

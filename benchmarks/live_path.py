@@ -29,13 +29,14 @@ WARM_UP = 50
 LEADERS = 10
 BLOCK_FILLS = 500
 BLOCK_S_MAX = 2.0
+ON_THE_PATH = ("INSERT INTO leader_fill ", "INSERT INTO execution_attempt ")
 
 Statement = tuple[str, Any]
 
 
 @dataclass(slots=True)
 class Tape:
-    """The transactions that changed something, in their order."""
+    """The transactions that stored a fill or an attempt, in their order."""
 
     transactions: list[list[Statement]] = field(default_factory=list)
     open: dict[int, list[Statement]] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Tape:
     def commit(self, connection: Connection) -> None:
         """Note a commit."""
         done = self.open.pop(id(connection), [])
-        if any(sql.startswith(("INSERT", "UPDATE")) for sql, _ in done):
+        if any(sql.startswith(ON_THE_PATH) for sql, _ in done):
             self.transactions.append(done)
 
 

@@ -19,16 +19,9 @@ if TYPE_CHECKING:
 
     Write = Callable[[list[Any]], list[str]]
 
-ROWS_MIN: Final = 50
-"""Fewer are as fast by INSERT."""
 ROWS_PER_WRITE: Final = 500
 """While the server takes one part, the next is written out."""
 _NULL: Final = "\\N"
-
-
-def is_worthwhile(connection: Connection, rows: Sequence[Values]) -> bool:
-    """Tell whether rows are to be copied: there are many, and the database can."""
-    return len(rows) >= ROWS_MIN and connection.dialect.name == "postgresql"
 
 
 def copy(connection: Connection, table: Table, rows: Sequence[Values]) -> None:

@@ -39,6 +39,10 @@ def _add_fill(_dialect: Dialect) -> Insert:
     return insert(leader_fill)
 
 
+def _add_raw(_dialect: Dialect) -> Insert:
+    return insert(leader_fill_raw)
+
+
 def _keep_raw(dialect: Dialect) -> Insert:
     statement = insert_on(dialect, leader_fill_raw)
     return statement.on_conflict_do_update(
@@ -96,6 +100,8 @@ def _submit(_dialect: Dialect) -> Update:
 FOLLOWED: Final = Prepared(_followed)
 """The enabled leaders of some addresses, and whether any of some transactions has a fill already."""
 ADD_FILL: Final = Prepared(_add_fill)
+ADD_RAW: Final = Prepared(_add_raw)
+"""Keep a payload that is known not to be kept yet."""
 KEEP_RAW: Final = Prepared(_keep_raw)
 """Keep a payload; one that was kept before its fill was known is linked to it."""
 ANY_KEPT: Final = Prepared(_any_kept)

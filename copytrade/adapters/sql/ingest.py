@@ -20,10 +20,15 @@ from copytrade.ports.ledger import Ingested
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sqlalchemy import Table
+
+    from copytrade.adapters.sql.prepared import Prepared
     from copytrade.domain.fills import RecordedFill, Sighting
     from copytrade.domain.units import Millis
     from copytrade.ports.leader_fills import FillsSeen
 
+BATCH_MIN: Final = 50
+"""From so many rows on, asking first whether they are new pays."""
 FILL_WITH_ADDRESS: Final = select(leader_fill, leader.c.address).join_from(leader_fill, leader)
 _KEPT: Final = {"id", "leader_id", "source", "detected_at"}
 """What a later sighting never changes."""
@@ -132,20 +137,25 @@ def _add(connection: Connection, new: Sequence[RecordedFill], leaders: Mapping[s
         }
         for recorded in new
     ]
-    if copying.is_worthwhile(connection, rows):
-        copying.copy(connection, leader_fill, rows)
-    else:
-        hot.ADD_FILL.run_many(connection, rows)
+    _insert(connection, hot.ADD_FILL, leader_fill, rows)
 
 
 def _keep_raw(connection: Connection, reports: Sequence[tuple[Sighting, UUID]], *, now_ms: Millis) -> None:
     if not reports:
         return
     rows = [raw_values(sighting, fill_id, now_ms=now_ms) for sighting, fill_id in reports]
-    if copying.is_worthwhile(connection, rows) and not _is_any_kept(connection, rows):
-        copying.copy(connection, leader_fill_raw, rows)
-    else:
+    if len(rows) < BATCH_MIN or _is_any_kept(connection, rows):
         hot.KEEP_RAW.run_many(connection, rows)
+    else:
+        _insert(connection, hot.ADD_RAW, leader_fill_raw, rows)
+
+
+def _insert(connection: Connection, statement: Prepared, table: Table, rows: Sequence[Values]) -> None:
+    """Add new rows, many at once where the database can."""
+    if len(rows) < BATCH_MIN or connection.dialect.name == "sqlite":
+        statement.run_many(connection, rows)
+    else:
+        copying.copy(connection, table, rows)
 
 
 def _is_any_kept(connection: Connection, rows: Sequence[Values]) -> bool:
