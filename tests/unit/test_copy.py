@@ -9,7 +9,8 @@ import pytest
 from copytrade.domain.attempts import Decision
 from copytrade.domain.book import QuoteTier
 from copytrade.domain.fills import LeaderRole, Side
-from copytrade.domain.sizing import SizingMode
+from copytrade.domain.leader_events import LeaderHolding
+from copytrade.domain.sizing import ExitMode, SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.strategies.copy import CopyFacts, CopyRules, Verdict, decide
 from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_market, a_view, micro
@@ -146,3 +147,30 @@ def test_a_fixed_entry_spends_the_cap_whatever_the_leaders_size() -> None:
     verdict = decide(facts(fill=a_fill(size="6")), rules(sizing_mode=SizingMode.FIXED_USDC))
 
     assert verdict.size == micro("196.07")
+
+
+@pytest.mark.parametrize(
+    ("leader_held", "size", "code"),
+    [
+        (LeaderHolding(shares=micro("400")), "10", "EXIT_BY_FRACTION"),
+        (LeaderHolding(shares=micro("100")), "40", "EXIT_BY_FRACTION"),
+        (LeaderHolding(shares=micro("60")), "40", "EXIT_BY_FRACTION"),
+        (LeaderHolding(shares=0), "30", "EXIT_BY_RATIO"),
+        (LeaderHolding(unknown="no snapshot"), "30", "EXIT_BY_RATIO"),
+    ],
+    ids=["a quarter", "all", "more than all", "none", "unknown"],
+)
+def test_an_exit_by_fraction_says_what_it_was_sized_by(leader_held: LeaderHolding, size: str, code: str) -> None:
+    known = facts(fill=a_fill(side=Side.SELL), held=micro("40"), leader_held=leader_held)
+
+    verdict = decide(known, rules(exit_mode=ExitMode.FRACTION, copy_ratio=MICRO * 3 // 10))
+
+    assert verdict.decision is Decision.TRADE
+    assert verdict.size == micro(size)
+    assert codes(verdict) == ["MARKETABLE", code]
+
+
+def test_a_buy_has_no_exit() -> None:
+    verdict = decide(facts(leader_held=LeaderHolding(shares=micro("400"))), rules(exit_mode=ExitMode.FRACTION))
+
+    assert codes(verdict) == ["MARKETABLE"]

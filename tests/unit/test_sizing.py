@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from copytrade.domain.fills import Side
-from copytrade.domain.sizing import copy_size, fixed_size, limit_price
+from copytrade.domain.sizing import Size, copy_size, exit_size, fixed_size, limit_price
 from copytrade.domain.units import BPS, LOT, MICRO, notional_up
 from tests.makers import micro
 
@@ -98,3 +100,36 @@ def test_no_size_exceeds_the_ratio_the_cap_or_what_is_held(
     assert 0 <= size * MICRO <= leader_size * ratio
     assert notional_up(size, limit) <= cap
     assert held is None or size <= held
+
+
+@given(
+    sold=st.integers(1, 10**12),
+    leader_held=st.integers(1, 10**12),
+    held=st.integers(0, 10**12),
+)
+def test_an_exit_is_the_fraction_he_sold_in_whole_lots_and_never_more_than_is_held(
+    sold: int, leader_held: int, held: int
+) -> None:
+    size = exit_size(leader_sold=sold, leader_held=leader_held, cap=10**18, limit=MICRO // 2, held=held)
+
+    assert size.cut_by == ()
+    assert size.shares % LOT == 0
+    assert size.shares <= held
+    exact = Fraction(held) * min(Fraction(1), Fraction(sold, leader_held))
+    assert exact - LOT < size.shares <= exact
+
+
+@given(parts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), ours=st.integers(0, 10**9))
+def test_exits_that_empty_his_position_empty_ours(parts: list[int], ours: int) -> None:
+    left, held = sum(parts), ours * LOT
+    for sold in parts:
+        held -= exit_size(leader_sold=sold, leader_held=left, cap=10**18, limit=MICRO // 2, held=held).shares
+        left -= sold
+
+    assert held == 0
+
+
+def test_an_exit_is_cut_by_the_cap_at_its_limit() -> None:
+    size = exit_size(leader_sold=10, leader_held=10, cap=micro("50"), limit=micro("0.5"), held=micro("300"))
+
+    assert size == Size(shares=micro("100"), cut_by=("MAX_USDC_PER_TRADE",))
