@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import msgspec
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from benchmarks.book import EPOCH_MS, HASH, MARKET, NO, YES, SteppedClock, Tape, make_shelf, price, quiet_gc
 from copytrade.adapters.clob.bookstore import BookSource, ClobBookStore
@@ -120,8 +121,12 @@ async def feed(port: int, rate: int, burst: int) -> None:
                 sent += 1
             await asyncio.sleep(max(0.0, BATCH_S - (time.monotonic() - started - elapsed)))
 
+    async def until_left(connection: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await talk(connection)
+
     with contextlib.suppress(asyncio.CancelledError):
-        async with serve(talk, "127.0.0.1", port, compression=None):
+        async with serve(until_left, "127.0.0.1", port, compression=None):
             print("ready", flush=True)
             await asyncio.Event().wait()
 
