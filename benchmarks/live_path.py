@@ -29,7 +29,7 @@ WARM_UP = 50
 LEADERS = 10
 BLOCK_FILLS = 500
 BLOCK_S_MAX = 2.0
-ON_THE_PATH = ("INSERT INTO leader_fill ", "INSERT INTO execution_attempt ")
+ON_THE_PATH = ("INSERT INTO leader_fill ", "UPDATE leader_fill SET awaits_decision")
 
 Statement = tuple[str, Any]
 
@@ -125,7 +125,7 @@ async def recorded(kind: Kind, frames: list[str], leaders: list[str]) -> tuple[s
                 await ours.orders.get()
     async with working(other := kind.new(), leaders):
         pass
-    assert len(tape.transactions) == 2 * len(frames), "a fill is two commits"
+    assert len(tape.transactions) == 2 * len(frames), f"a fill is two commits: {len(tape.transactions)}"
     return other, [[*pair] for pair in zip(tape.transactions[::2], tape.transactions[1::2], strict=True)]
 
 
