@@ -179,6 +179,11 @@ class MemoryLedger(Ledger):
         ]
         return tuple(sorted(found, key=lambda recorded: recorded.fill.detected_at_ms))
 
+    async def all_fills_of(self, address: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
+        found = [stored.recorded for stored in self.stored.values() if stored.orphaned_at_ms is None]
+        own = [one for one in found if one.fill.leader == address and one.fill.fill_ts_ms >= since_ms]
+        return tuple(sorted(own, key=_order_of_events))
+
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         decided = {attempt.leader_fill_id for attempt in self._attempts.values()}
         leaders = {leader.address: leader for leader in self._leaders.values()}
@@ -375,20 +380,14 @@ def _order_of_events(recorded: RecordedFill) -> tuple[int, float, int, int, UUID
 
 def _with_range(ranges: tuple[ProvedRange, ...], new: ProvedRange) -> tuple[ProvedRange, ...]:
     """Add a range, as one with those of its kind that it touches."""
-    alike = [one for one in ranges if (one.scope, one.is_single_source) == (new.scope, new.is_single_source)]
+    kind = (new.scope, new.is_single_source)
+    alike = [one for one in ranges if (one.scope, one.is_single_source) == kind]
     touching = [one for one in alike if one.from_block <= new.to_block + 1 and one.to_block >= new.from_block - 1]
-    whole = replace(
-        new,
-        from_block=min([new.from_block, *(one.from_block for one in touching)]),
-        to_block=max([new.to_block, *(one.to_block for one in touching)]),
-        methods=new.methods.union(*(one.methods for one in touching)),
-    )
-    kept = [one for one in ranges if one not in touching]
-    return tuple(sorted([*kept, whole], key=_place_of_range))
-
-
-def _place_of_range(one: ProvedRange) -> tuple[str, str, bool, int]:
-    return one.scope.exchange_address, one.scope.leader_address, one.is_single_source, one.from_block
+    parts = [new, *touching]
+    first, last = min(one.from_block for one in parts), max(one.to_block for one in parts)
+    whole = replace(new, from_block=first, to_block=last, methods=new.methods.union(*(one.methods for one in parts)))
+    others = [one for one in ranges if one not in touching]
+    return tuple(sorted([*others, whole], key=lambda one: (str(one.scope), one.is_single_source, one.from_block)))
 
 
 def _cut_above(ranges: tuple[ProvedRange, ...], block: int) -> tuple[ProvedRange, ...]:

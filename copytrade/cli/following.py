@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from copytrade import app
+from copytrade.cli import verifying
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
 from copytrade.domain.leaders import normal_address
@@ -45,6 +46,9 @@ def add(
 def list_leaders(as_json: AsJson = False) -> None:
     """Show the accounts we follow."""
     asyncio.run(_list(as_json=as_json))
+
+
+verbs.command("verify")(verifying.verify)
 
 
 @verbs.command("remove")

@@ -126,6 +126,9 @@ class Ledger(LeaderEventStore, Protocol):
         Left out are orphaned ones, and those whose id is the "fill" of a `worker_event` called `noted_as`.
         """
 
+    async def all_fills_of(self, address: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
+        """Return a leader's fills since a time that are not orphaned, oldest first."""
+
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         """Return fills since their leader was followed that have no attempt, oldest first; orphaned ones left out."""
 

@@ -73,6 +73,9 @@ class SqlLedger(Ledger):
             partial(witness.unmatched_rows, first_ms=detected_from_ms, last_ms=detected_to_ms, noted_as=noted_as)
         )
 
+    async def all_fills_of(self, address: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
+        return await self._database.read(partial(witness.all_fills_of, address=address, since_ms=since_ms))
+
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         return await self._database.read(partial(attempts.undecided, limit=limit))
 

@@ -36,6 +36,17 @@ def unconfirmed_logs(connection: Connection) -> tuple[StoredLog, ...]:
     )
 
 
+def all_fills_of(connection: Connection, *, address: str, since_ms: Millis) -> tuple[RecordedFill, ...]:
+    """Return a leader's fills since a time that are not orphaned, oldest first."""
+    fill = leader_fill.c
+    rows = connection.execute(
+        FILL_WITH_ADDRESS.where(
+            leader.c.address == address, fill.fill_ts >= since_ms, fill.orphaned_at.is_(None)
+        ).order_by(fill.fill_ts, fill.block_number, fill.log_index)
+    )
+    return tuple(map(recorded_fill_of, rows))
+
+
 def unmatched_rows(
     connection: Connection, *, first_ms: Millis, last_ms: Millis, noted_as: str
 ) -> tuple[RecordedFill, ...]:

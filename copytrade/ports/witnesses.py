@@ -1,0 +1,68 @@
+"""Who can say, apart from the worker's own feed, what a leader traded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from copytrade.domain.fills import Side
+    from copytrade.domain.units import Millis, Shares
+
+
+class WitnessUnavailableError(Exception):
+    """A witness cannot answer; the text starts with its name (polygon, data_api)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One trade of an account, as far as every witness tells it; identical ones are real."""
+
+    tx_hash: str
+    token_id: str
+    side: Side
+    size: Shares
+    at_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainPart:
+    """What the blocks up to `last` held; `is_agreed` if two providers said so."""
+
+    last: int
+    trades: tuple[Trade, ...]
+    is_agreed: bool
+
+
+class ChainWitness(Protocol):
+    """The chain, read afresh."""
+
+    async def final_block(self) -> tuple[int, Millis]:
+        """Return the newest final block and its time.
+
+        :raises WitnessUnavailableError: no node answers as it should.
+        """
+
+    async def first_block_at(self, at_ms: Millis) -> int:
+        """Return the first block that is not before a time.
+
+        :raises WitnessUnavailableError: no node answers as it should.
+        """
+
+    async def read(self, account: str, *, first: int, limit: int) -> ChainPart:
+        """Return an account's trades from a final block on, up to `limit` or as far as one answer reaches.
+
+        :raises WitnessUnavailableError: no node answers as it should.
+        """
+
+
+class TradeWitness(Protocol):
+    """Another record of an account's trades."""
+
+    async def trades(self, account: str, *, since_ms: Millis) -> Sequence[Trade]:
+        """Return all trades since a time (whole seconds).
+
+        :raises WitnessUnavailableError: it cannot be read.
+        """
