@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,11 @@ class Feed:
     async def run(self, source: PolygonSource) -> None:
         """Store what the source reports until cancelled."""
         try:
-            async for event in source.events():
-                await self._store(event)
-                self._stored.set()
+            # Cancelled while it stores, a loop alone would leave the source running.
+            async with aclosing(source.events()) as events:
+                async for event in events:
+                    await self._store(event)
+                    self._stored.set()
         except Exception as error:
             self._failure = error
             self._stored.set()
