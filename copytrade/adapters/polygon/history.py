@@ -42,6 +42,8 @@ GROUP_MAX: Final = 250
 GROUP_SPREAD_BLOCKS: Final = 2_000
 CHECKPOINT_BLOCKS: Final = 600
 """A leader's row is at most about so many blocks behind: what a restart reads again."""
+YOUNG_BLOCKS: Final = 64
+"""So near the last final block a node may not have indexed all logs: blocks are read one by one and confirmed."""
 FINALITY_WAIT_MS: Final = 1_000
 RETRY_FIRST_MS: Final = 500
 RETRY_MAX_MS: Final = 30_000
@@ -175,23 +177,24 @@ class History:
         last = max(job.last for job in group)
         progress = Progress(self._emit, self._clock, first=at, last=last, leaders=len(group))
         while at <= last:
-            limit = min(last, await self._final_block())
-            if at > limit:
+            final = await self._final_block()
+            if at > final:
                 await self._clock.sleep_ms(FINALITY_WAIT_MS)
                 continue
-            read = await self._read_range(at, limit, group)
+            old = min(last, final - YOUNG_BLOCKS)
+            read = await self._read_range(at, old if at <= old else min(last, final), group, is_young=at > old)
             at = read.last + 1
             await progress.tell(read.last, fills=len(read.sightings))
         await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_READ", detail=progress.summary()))
 
-    async def _read_range(self, first: int, limit: int, group: list[_Job]) -> RangeRead:
+    async def _read_range(self, first: int, limit: int, group: list[_Job], *, is_young: bool) -> RangeRead:
         """Read one range and move each leader's cursor over it."""
         opening = await self._node.header(first)
         if opening is None:
             raise BadAnswer("(all nodes)", f"block {first} is not there any more")
         makers = [job.leader.address for job in group]
         wanted = self._reader.wanted(makers, history=opening.timestamp_s < V1_END_S)
-        read = await self._reader.range(first, limit, wanted)
+        read = await (self._reader.blocks if is_young else self._reader.range)(first, limit, wanted)
         for job in group:
             address = job.leader.address
             unread, job.first = job.first or 0, max(job.first or 0, read.last + 1)

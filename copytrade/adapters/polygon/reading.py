@@ -135,6 +135,34 @@ class LogReader:
         agreed = refs_of(one.logs) == refs_of(other.logs) and await self._both_have(last, one, other)
         return RangeRead(last=last, sightings=sightings, agreed=agreed)
 
+    async def blocks(self, first: int, last: int, wanted: LogFilter) -> RangeRead:
+        """Return what young blocks hold, up to `last` or as far as a second read or the bloom confirms each.
+
+        A node that has not indexed them yet answers a range with nothing, twice if asked twice.
+
+        :raises RpcError: no usable answer; BadAnswer if nothing confirms the first one.
+        """
+        sightings: dict[str, Sighting] = {}
+        for number in range(first, last + 1):
+            header = await self._node.header(number)
+            read = None if header is None else await self._confirmed(await self.block(header, wanted))
+            if read is None and number > first:
+                return RangeRead(last=number - 1, sightings=tuple(sightings.values()), agreed=self._node.has_second)
+            if read is None:
+                raise BadAnswer("(all nodes)", f"block {number}: nothing confirms what it holds")
+            sightings |= {sighting.source_key: sighting for sighting in read}
+        return RangeRead(last=last, sightings=tuple(sightings.values()), agreed=self._node.has_second)
+
+    async def _confirmed(self, block: BlockRead) -> tuple[Sighting, ...] | None:
+        """Return the fills of two reads, None if the second one does not confirm the first."""
+        may_match = block.wanted.may_match(block.header)
+        if not block.refs and not may_match and not self._node.has_second:
+            return ()
+        again = await self.again(block)
+        if again is None or not again.refs >= block.refs or (again.refs and not may_match):
+            return None
+        return (*block.sightings, *again.sightings)
+
     async def _both_have(self, last: int, one: Answer, other: Answer) -> bool:
         """Tell whether two answers are from two providers, and the second one's chain reaches that far."""
         if not self._node.has_second or not self._node.are_independent(one, other):

@@ -61,6 +61,23 @@ def test_a_leader_added_while_running_is_watched_and_read_back_to_when_he_was_fo
     virtual(story)
 
 
+def test_young_history_is_not_believed_empty_because_a_node_has_not_indexed_it():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        for at in range(30):
+            chain.mine(chain.fill(f"old {at}", maker=STRANGER, taker=LEADER))
+        chain.mine_empty(6)
+        late = a_leader(address=STRANGER, followed_since_ms=(GENESIS_S + 2 * 10) * 1000)
+        chain.faults = lambda method, _: {"result": []} if method == "eth_getLogs" else None
+        async with watching(chain, Roll(since_block(20), late), kept):
+            await asyncio.sleep(5)
+
+        assert kept.transactions() == sorted(tx(f"old {at}") for at in range(30))
+        assert kept.cursors[CursorScope(leader_address=STRANGER)].last_processed_block == 52
+
+    virtual(story)
+
+
 def test_the_history_of_a_leader_resumes_from_his_row():
     async def story() -> None:
         chain, kept = a_chain(), Kept()
