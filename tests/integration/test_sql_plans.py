@@ -19,10 +19,10 @@ from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import ChainConfirmed, FillsConfirmed, FillsRemoved, FillsSeen, LogRef
 from tests.ledger_facts import a_log, a_row, a_submitted, an_execution
 from tests.ledgers import sql_ledger
-from tests.makers import NOW_MS, a_leader
+from tests.makers import LEADER, NOW_MS, YES, a_leader
 
 Statement = tuple[str, Any]
-GROWING = ("leader_fill_raw", "leader_fill", "execution_attempt", "execution_fill")
+GROWING = ("leader_fill_raw", "leader_fill", "execution_attempt", "execution_fill", "leader_event")
 FULL_SCAN = re.compile(rf"SCAN ({'|'.join(GROWING)})(?! USING (COVERING )?INDEX ix_\w+_(undecided|open|unconfirmed))")
 
 
@@ -73,6 +73,8 @@ async def test_no_query_of_the_hot_path_reads_a_whole_table(tmp_path: Path) -> N
             await ledger.open_attempts()
             await ledger.fill(attempt.leader_fill_id)
             await ledger.recent_tokens(since_ms=NOW_MS)
+            await ledger.fills_of(LEADER, YES, since_ms=NOW_MS)
+            await ledger.leader_events_of(LEADER)
 
     assert len(statements) > 20
     assert scans(tmp_path / "ledger.db", statements) == []
