@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from copytrade.domain.happenings import OrderEnded, OrderFilled
+from copytrade.engine.streams import reading
 from copytrade.ports.execution import Executed, OrderDone
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Account:
 
     async def run(self) -> None:
         """Book events in order until cancelled."""
-        async for event in self._executor.events():
-            await self.book(event)
+        async with reading(self._executor.events()) as events:
+            async for event in events:
+                await self.book(event)
 
     async def book(self, event: ExecutionEvent) -> None:
         """Make one execution or ending durable."""

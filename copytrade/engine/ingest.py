@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from copytrade.domain.attempts import AttemptStatus
 from copytrade.domain.happenings import FillDetected, FillJoined, Noted, OrderEnded
 from copytrade.domain.leaders import is_copied
+from copytrade.engine.streams import reading
 from copytrade.ports.leader_fills import (
     ChainConfirmed,
     FillsConfirmed,
@@ -58,8 +59,9 @@ class Ingest:
         :raises SourceUnusableError: the source can never work; the text starts with its name.
         """
         try:
-            async for event in source.events():
-                await self.store(event)
+            async with reading(source.events()) as events:
+                async for event in events:
+                    await self.store(event)
         except SourceUnusableError as error:
             raise SourceUnusableError(f"{name}: {error}") from error
 
