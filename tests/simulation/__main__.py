@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tests.simulation.planted import find_all
 from tests.simulation.seeds import play_many, show_one
 
 
@@ -16,7 +17,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=0, help="processes to use (default: one for each core)")
     parser.add_argument("--seed", type=int, help="play this one only, and tell its trace hash")
     parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: tell everything that happens")
+    parser.add_argument("--planted", action="store_true", help="plant known bugs, and show that each is found")
     given = parser.parse_args()
+    if given.planted:
+        return find_all()
     if given.seed is not None:
         return show_one(given.seed, verbose=given.verbose)
     return play_many(range(given.first, given.first + given.seeds), jobs=given.jobs)

@@ -17,6 +17,7 @@ from copytrade.sandbox.happening import BookChanged, Happening, MarketOpened
 from copytrade.sandbox.ledger import FillRecord
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.world import World
+from tests.simulation.life import SETTINGS
 
 Breaches = Iterator[str]
 Touch = tuple[str, str]
@@ -97,12 +98,11 @@ class Checker:
 
     def _deleted(self) -> Breaches:
         now = (set(self.ledger.stored), set(self.ledger.payloads), set(self.ledger._attempts))
-        for name, before, after in zip(
-            ("fills", "raw rows", "attempts"), (self.fills, self.raws, self.attempts), now, strict=True
-        ):
-            if gone := before - after:
-                yield f"{len(gone)} {name} were deleted"
-        self.fills, self.raws, self.attempts = now
+        ever = (self.fills, self.raws, self.attempts)
+        for name, before, after in zip(("fills", "raw rows", "attempts"), ever, now, strict=True):
+            before.update(after)
+            if gone := len(before) - len(after):
+                yield f"{gone} {name} were deleted"
 
     def _attempts(self) -> Breaches:
         subjects: Counter[object] = Counter()
@@ -115,10 +115,16 @@ class Checker:
                 yield f"attempt {attempt.id} is {attempt.decision} and {attempt.status}"
             if attempt.order_hash is None and attempt.filled_shares:
                 yield f"attempt {attempt.id} was filled and never sent"
-            stored = self.ledger.stored[attempt.leader_fill_id]
+            stored = self.ledger.stored.get(attempt.leader_fill_id)
+            if stored is None:
+                yield f"attempt {attempt.id} is about no fill"
+                continue
             since_s = self.ledger._leaders[stored.recorded.fill.leader].followed_since_ms // 1000
             if stored.recorded.fill.fill_ts_ms // 1000 < since_s:
                 yield f"attempt {attempt.id} copies a fill of before its leader was followed"
+            age_ms = attempt.decided_at_ms - stored.recorded.fill.fill_ts_ms
+            if not is_skip and age_ms > SETTINGS.fill_max_age_ms:
+                yield f"attempt {attempt.id} copies a fill {age_ms} ms old"
         yield from (f"{count} attempts for {subject}" for subject, count in subjects.items() if count > 1)
 
     def _executions(self) -> Breaches:

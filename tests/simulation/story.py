@@ -9,7 +9,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -149,9 +149,9 @@ class _Story:
         await self._until(lambda: not any(self._checker.finally_()), within_s=REST_S_MAX)
         for breach in (*self._checker.finally_(), *crossed_trades(self._stage)):
             self._breach(breach)
-        keeping.cancel()
-        judging.cancel()
-        await asyncio.wait([keeping, judging])
+        for task in (keeping, judging):
+            task.cancel()
+            await _ended(task)
         if self._life is not None:
             self._life.kill()
         return Run(
@@ -225,6 +225,12 @@ class _Story:
             if attempt.created_at_ms >= since_ms and (codes := NOT_READY & {one.code for one in attempt.reasons}):
                 return f"attempt {attempt.id} was skipped for {sorted(codes)}"
         return ""
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for a cancelled task, raising what else it may have ended of."""
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _told(happening: Happening) -> str:
