@@ -29,9 +29,7 @@ async def test_a_person_reads_events_notes_counts_and_positions(tmp_path: Path) 
         bought = a_log(1, tx_hash="0x01", fill_ts_ms=NOW_MS)
         await ledger.ingest(FillsSeen(source=bought.fill.source, sightings=(bought,)), now_ms=NOW_MS)
 
-        events = await database.read(
-            lambda open_: rows(open_, "SELECT kind, policy, shares FROM leader_event")
-        )
+        events = await database.read(lambda open_: rows(open_, "SELECT kind, policy, shares FROM leader_event"))
         notes = await database.read(lambda open_: rows(open_, "SELECT code, detail FROM worker_event"))
         status = await reports.status(now_ms=NOW_MS)
         held = await reports.leader_positions(LEADER)
