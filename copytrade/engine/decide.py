@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt
@@ -58,6 +58,14 @@ class Approved:
     market: Market
 
 
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """The one place at which fills of a token are decided, and how many are at it or wait for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted_by: int = 0
+
+
 class Decide:
     """Turns recorded fills into attempts, in the order of arrival for each token."""
 
@@ -94,7 +102,7 @@ class Decide:
         self._notifier = notifier
         self._clock = clock
         self._in_hand: set[UUID] = set()
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: dict[str, _Turn] = {}
         self._room = asyncio.Semaphore(DECISIONS_AT_ONCE_MAX)
 
     async def run(self) -> None:
@@ -130,12 +138,19 @@ class Decide:
 
     @asynccontextmanager
     async def _turn(self, token_id: str) -> AsyncIterator[None]:
-        """Let the fills of one token through one by one: a sell must see the buy before it."""
-        lock = self._turns.setdefault(token_id, asyncio.Lock())
-        async with lock:
-            yield
-        if not lock.locked() and self._turns.get(token_id) is lock:
-            del self._turns[token_id]
+        """Let the fills of one token through one by one: a sell must see the buy before it.
+
+        A turn is kept while anybody wants it: a lock just released is not locked, though the next one has it.
+        """
+        turn = self._turns.setdefault(token_id, _Turn())
+        turn.wanted_by += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted_by -= 1
+            if not turn.wanted_by:
+                del self._turns[token_id]
 
     async def decide(self, recorded: RecordedFill) -> None:
         """Give one fill its attempt; nothing happens if it has one."""
