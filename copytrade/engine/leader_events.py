@@ -128,7 +128,7 @@ class LeaderEvents:
         for address, watch in list(self._watches.items()):
             if leaders.get(address) != watch.leader:
                 del self._watches[address]
-        for address in leaders.keys() - self._watches.keys():
+        for address in [address for address in leaders if address not in self._watches]:
             self._watches[address] = await self._watch(leaders[address])
         self._known = leaders
 

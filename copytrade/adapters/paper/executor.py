@@ -168,9 +168,9 @@ class PaperExecutor(ExecutionAdapter):
 
     def _watch_books(self, group: asyncio.TaskGroup) -> None:
         """Have the bell rung by the books of open orders, and by no others."""
-        for token_id in self._watches.keys() - self._active.keys():
+        for token_id in [token_id for token_id in self._watches if token_id not in self._active]:
             self._watches.pop(token_id).cancel()
-        for token_id in self._active.keys() - self._watches.keys():
+        for token_id in [token_id for token_id in self._active if token_id not in self._watches]:
             watch = self._watch(token_id, seen=self._active[token_id].revision)
             self._watches[token_id] = group.create_task(watch, name=f"paper.watch {token_id}")
 

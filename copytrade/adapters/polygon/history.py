@@ -95,7 +95,7 @@ class History:
         """Return the leaders to watch in blocks above `cursor`; what newcomers did up to it is scheduled."""
         leaders = self._roll.leaders()
         if leaders is not self._known:
-            for address in leaders.keys() - self._known.keys():
+            for address in [address for address in leaders if address not in self._known]:
                 self._jobs[address] = _Job(leader=leaders[address], last=cursor)
                 self._covered.pop(address, None)
             for address in leaders.keys() & self._known.keys():
