@@ -88,8 +88,14 @@ class Lookups:
 
         `key` is `condition_ids` for v1, `position_ids` for v2, whose conditions Gamma spells in its own way.
         """
-        rows, _ = await self._page((("closed", "true"), *((key, one) for one in ids)))
-        return rows
+        asked = (("closed", "true"), *((key, one) for one in ids))
+        found, cursor = await self._page(asked)
+        for _ in ids:
+            if cursor is None:
+                break
+            rows, cursor = await self._page((*asked, *_after(cursor)))
+            found += rows
+        return found
 
     async def payouts(self, market: Market) -> tuple[Price, ...] | None:
         """Return what the Data API says a resolved market pays, None while it is not resolved."""
