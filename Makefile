@@ -1,7 +1,7 @@
 # Everything a newcomer needs; the work is done by the scripts these call.
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo test bench fmt lock clean
+.PHONY: help setup demo test sim bench fmt lock clean
 
 help: ## Show this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ demo: setup ## Run the whole worker against a local Polymarket (FOR=30 stops aft
 test: ## Run every check (ARGS="-k fees" goes to pytest)
 	scripts/setup dev
 	scripts/test $(ARGS)
+
+sim: ## Play seeded worlds with faults (SEEDS=500 FROM=0; ARGS=--planted shows that known bugs are found)
+	scripts/setup dev
+	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),50) --from $(or $(FROM),0) $(ARGS)
 
 bench: ## Measure the hot path against its bars and its peers (a few minutes)
 	scripts/setup dev

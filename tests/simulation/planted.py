@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from copytrade.adapters.clob import bookstore
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import LogFilter
@@ -18,7 +17,6 @@ from copytrade.adapters.polygon.proof import Prover
 from copytrade.adapters.polygon.reading import LogReader
 from copytrade.domain import dedupe
 from copytrade.domain.attempts import ExecutionAttempt
-from copytrade.domain.book import QuoteTier
 from copytrade.domain.fills import Side
 from copytrade.engine.decide import Decide
 from copytrade.engine.execute import Execute
@@ -153,12 +151,6 @@ def old_fills_are_copied(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(copy, "is_too_old", lambda fill, *, now_ms, rules: False)
 
 
-def every_book_is_fresh(patch: pytest.MonkeyPatch) -> None:
-    """Trust a book whatever became of its connection."""
-    patch.setattr(bookstore, "tier_of", lambda age_ms, *, fresh_ms, stale_ms: QuoteTier.FRESH)
-    patch.setattr(bookstore.ClobBookStore, "_on_lost", lambda self, socket, reason: None)
-
-
 PLANTS: tuple[Plant, ...] = (
     the_cursor_moves_on_an_empty_lie,
     a_fill_is_known_by_its_log_index_alone,
@@ -172,7 +164,6 @@ PLANTS: tuple[Plant, ...] = (
     what_was_not_decided_is_forgotten,
     sells_are_not_capped,
     old_fills_are_copied,
-    every_book_is_fresh,
 )
 
 

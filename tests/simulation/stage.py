@@ -76,5 +76,5 @@ async def follow(stage: Stage, address: str, *, since_ms: int) -> None:
 
 
 def world_of(seed: int) -> SandboxConfig:
-    """Return the world of a seed: small, so that a run is quick."""
-    return SandboxConfig(seed=seed, start_ms=START_MS, history_blocks=12, filler_markets=2)
+    """Return the world of a seed: small, so that a run is quick, with a past that is longer than a run looks back."""
+    return SandboxConfig(seed=seed, start_ms=START_MS, history_blocks=150, filler_markets=2)

@@ -28,6 +28,8 @@ from tests.virtual_time import run_virtual
 
 FAULTS_S = (25, 50)
 RECOVERY_S_MAX = 120
+BACKOFF_S_MAX = 32
+"""Whoever failed last may wait so long before he tries again."""
 CALM_S = 8
 REST_S_MAX = 60
 RESTART_S = 1.0
@@ -142,8 +144,10 @@ class _Story:
             self._breach(f"not recovered {RECOVERY_S_MAX} s after the faults stopped: {self._unready()}")
         recovered_ms = self._now_ms() - healed_ms
         self._trouble.say(f"recovered after {recovered_ms} ms")
+        await asyncio.sleep(max(0, BACKOFF_S_MAX - recovered_ms / 1000))
+        calm_from_ms = self._stage.clock.now_ms()
         await asyncio.sleep(CALM_S)
-        if why := self._unready():
+        if why := self._unready() or self._skipped_since(calm_from_ms):
             self._breach(f"not ready in calm weather: {why}")
         self._stage.world.flow.pause(paused=True)
         await self._until(lambda: not any(self._checker.finally_()), within_s=REST_S_MAX)
@@ -220,9 +224,14 @@ class _Story:
         behind = self._stage.world.chain.head.number - self._checker.covered()
         if behind > 2:
             return f"{behind} blocks behind"
-        since_ms = self._stage.clock.now_ms() - CALM_S * 1_000
+        return ""
+
+    def _skipped_since(self, since_ms: int) -> str:
+        """Say which fill of a block mined since then was skipped for a reason that lies with us."""
         for attempt in self._stage.ledger._attempts.values():
-            if attempt.created_at_ms >= since_ms and (codes := NOT_READY & {one.code for one in attempt.reasons}):
+            fill = self._stage.ledger.stored[attempt.leader_fill_id].recorded.fill
+            codes = NOT_READY & {one.code for one in attempt.reasons}
+            if fill.fill_ts_ms >= since_ms and codes:
                 return f"attempt {attempt.id} was skipped for {sorted(codes)}"
         return ""
 
