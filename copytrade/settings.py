@@ -30,7 +30,7 @@ _OUR_FAMILIES: Final = re.compile(
     r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER)_"
 )
 _URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
-_NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+|HTTP_BIND")
+_NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
 _MISSPELT_CUTOFF: Final = 0.82
 _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
