@@ -117,7 +117,6 @@ class Decide:
         """Ring for fills that were stored but not decided: after a start, an overflow, a lost ring."""
         while True:
             waiting = await self._ledger.undecided(limit=SWEEP_LIMIT)
-            self._inbox.overflowed = False
             self._inbox.put(recorded for recorded in waiting if recorded.id not in self._in_hand)
             await self._clock.sleep_ms(SWEEP_INTERVAL_MS)
 

@@ -24,16 +24,14 @@ class Inbox:
     def __init__(self) -> None:
         self._fills: deque[RecordedFill] = deque()
         self._rung = asyncio.Event()
-        self.overflowed = False
 
     def __len__(self) -> int:
         return len(self._fills)
 
     def put(self, fills: Iterable[RecordedFill]) -> None:
-        """Add fills and ring; beyond the bound they are dropped and `overflowed` says so."""
+        """Add fills and ring; those beyond the bound are left to the sweep."""
         for fill in fills:
             if len(self._fills) >= FILLS_WAITING_MAX:
-                self.overflowed = True
                 break
             self._fills.append(fill)
         self._rung.set()

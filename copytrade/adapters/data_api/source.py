@@ -13,6 +13,7 @@ import structlog
 from copytrade.adapters.data_api.decode import MalformedRowError, Page, TradeRow, parse_row, payload_of
 from copytrade.adapters.data_api.requests import ApiError, ApiNotUnderstood, DataApi
 from copytrade.adapters.data_api.sweep import Found, LeaderSweep
+from copytrade.adapters.feeding import next_of
 from copytrade.domain.fills import Source
 from copytrade.domain.leaders import Leader
 from copytrade.domain.units import Millis
@@ -76,7 +77,7 @@ class DataApiSource(LeaderFillSource):
         feeding = asyncio.create_task(self._feed(queue), name="data_api.source")
         try:
             while True:
-                yield await _next_of(queue, feeding)
+                yield await next_of(queue, feeding)
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
@@ -250,21 +251,3 @@ class _Poller:
         if self._in_window <= NOTES_PER_WINDOW:
             detail = {"reason": reason, "payload": payload[:PAYLOAD_CHARS_MAX]}
             await self._queue.put(SourceNote(source=Source.DATA_API, code="QUARANTINED", detail=detail))
-
-
-async def _next_of(queue: asyncio.Queue[SourceEvent], feeding: asyncio.Task[None]) -> SourceEvent:
-    """Return the next event; once the feeder has failed and nothing is left, raise what it failed of."""
-    if queue.empty() and not feeding.done():
-        arriving = asyncio.ensure_future(queue.get())
-        try:
-            await asyncio.wait([arriving, feeding], return_when=asyncio.FIRST_COMPLETED)
-            if arriving.done():
-                return arriving.result()
-        finally:
-            arriving.cancel()
-    if not queue.empty():
-        return queue.get_nowait()
-    failure = feeding.exception()
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    raise failure or AssertionError("the readers ended without an error")

@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 import structlog
 
+from copytrade.adapters.feeding import next_of
 from copytrade.adapters.polygon import decode, websocket
 from copytrade.adapters.polygon.drift import DriftWatch
 from copytrade.adapters.polygon.history import History
@@ -86,7 +87,7 @@ class PolygonSource(LeaderFillSource):
         feeding = asyncio.create_task(self._feed(outbox), name="polygon.source")
         try:
             while True:
-                yield await _next_of(outbox.queue, feeding)
+                yield await next_of(outbox.queue, feeding)
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
@@ -273,21 +274,3 @@ class _Outage:
 
     async def _note(self, code: str, detail: dict[str, object]) -> None:
         await self._outbox.put(SourceNote(source=Source.POLYGON, code=code, detail=detail))
-
-
-async def _next_of(queue: asyncio.Queue[SourceEvent], feeding: asyncio.Task[None]) -> SourceEvent:
-    """Return the next event; once the feeder has failed and nothing is left, raise what it failed of."""
-    if queue.empty() and not feeding.done():
-        arriving = asyncio.ensure_future(queue.get())
-        try:
-            await asyncio.wait([arriving, feeding], return_when=asyncio.FIRST_COMPLETED)
-            if arriving.done():
-                return arriving.result()
-        finally:
-            arriving.cancel()
-    if not queue.empty():
-        return queue.get_nowait()
-    failure = feeding.exception()
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    raise failure or AssertionError("the readers ended without an error")

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from copytrade.adapters.feeding import next_of
 from copytrade.adapters.rtds.decode import MalformedError, parse_message, parse_row, split_frame
 from copytrade.adapters.rtds.identity import Identities
 from copytrade.adapters.rtds.socket import ActivitySocket, Connect, Listener, host_of, open_socket
@@ -51,7 +52,7 @@ class RtdsSource(LeaderFillSource):
         feeding = asyncio.create_task(self._feed(queue), name="rtds.source")
         try:
             while True:
-                yield await _next_of(queue, feeding)
+                yield await next_of(queue, feeding)
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
@@ -122,18 +123,3 @@ class _Ear(Listener):
         _log.warning("rtds.quarantined", reason=reason)
         detail = {"reason": reason, "payload": text[:PAYLOAD_CHARS_MAX]}
         await self._queue.put(SourceNote(source=Source.RTDS, code="QUARANTINED", detail=detail))
-
-
-async def _next_of(queue: asyncio.Queue[SourceEvent], feeding: asyncio.Task[None]) -> SourceEvent:
-    """Return the next event; once the feeder has failed and nothing is left, raise what it failed of."""
-    if queue.empty() and not feeding.done():
-        arriving = asyncio.ensure_future(queue.get())
-        try:
-            await asyncio.wait([arriving, feeding], return_when=asyncio.FIRST_COMPLETED)
-            if arriving.done():
-                return arriving.result()
-        finally:
-            arriving.cancel()
-    if not queue.empty():
-        return queue.get_nowait()
-    raise feeding.exception() or AssertionError("the stream ended without an error")
