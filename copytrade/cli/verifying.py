@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from copytrade import app, verification
+from copytrade import app
 from copytrade.cli.output import complain, print_json, print_line, print_table
 from copytrade.cli.since import parse_since
 from copytrade.domain.leaders import normal_address
@@ -60,7 +60,7 @@ async def _verify(wallet: str, *, since_ms: Millis | None, now_ms: Millis) -> li
             complain(f"{wallet} is not a leader of ours: the chain is compared with the Data API only")
         start_ms = since_ms if since_ms is not None else followed_ms or now_ms - SINCE_DEFAULT_MS
         ours_ms = None if followed_ms is None else max(followed_ms, start_ms)
-        async with verification.open_verify(settings, ledger, tell=_progress) as verifier:
+        async with app.open_verify(settings, ledger, tell=_progress) as verifier:
             reports = await verifier.run(wallet, since_ms=start_ms // 1000 * 1000, ours_since_ms=ours_ms)
     if sys.stderr.isatty():
         sys.stderr.write("\n")

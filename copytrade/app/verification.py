@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from copytrade import app
+from copytrade.app.outside import system_clock
+from copytrade.app.sources import POLYGON_CHAIN_ID
 from copytrade.engine.verify import Verify
 from copytrade.ports.witnesses import Trade, TradeWitness
 from copytrade.settings import ConfigurationError
@@ -49,14 +50,14 @@ async def open_verify(settings: Settings, ledger: Ledger, *, tell: Callable[[int
 
     if not settings.polygon_http_url:
         raise ConfigurationError("POLYGON_HTTP_URL is not set; leaders verify needs one or more http(s) URLs")
-    clock = app.system_clock()
+    clock = system_clock()
     api = DataApiWitness(settings.data_api_http_url, clock)
     try:
         async with open_witness(
             settings.polygon_http_url,
             exchanges=(settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3),
             exchanges_v1=(settings.poly_exchange_ctf_v1, settings.poly_exchange_negrisk_v1),
-            chain_id=app.POLYGON_CHAIN_ID,
+            chain_id=POLYGON_CHAIN_ID,
             clock=clock,
             refused=lambda _event: None,
         ) as chain:

@@ -1,0 +1,26 @@
+"""The composition root: settings in, wired parts out. The only package that names adapters."""
+
+from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
+from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
+from copytrade.app.outside import Outside, system_clock
+from copytrade.app.sources import POLYGON_CHAIN_ID
+from copytrade.app.verification import open_verify
+from copytrade.app.worker import build_worker
+
+__all__ = [
+    "POLYGON_CHAIN_ID",
+    "Outside",
+    "build_worker",
+    "configure_logging",
+    "line_notifier",
+    "log_traceback",
+    "new_leader",
+    "open_ledger",
+    "open_reports",
+    "open_verify",
+    "schema_state",
+    "system_clock",
+    "table_notifier",
+    "tally",
+    "upgrade_schema",
+]

@@ -1,0 +1,91 @@
+"""The database: its schema, the ledger and the read models on it, and who is written there first."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from copytrade.domain.ids import leader_id
+from copytrade.domain.leaders import Leader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from copytrade.adapters.sql.engine import Database
+    from copytrade.adapters.sql.reports import SqlReports
+    from copytrade.domain.units import Millis, Ratio, Usdc
+    from copytrade.ports.ledger import Ledger
+    from copytrade.settings import Settings
+
+
+def new_leader(
+    address: str,
+    *,
+    since_ms: Millis,
+    now_ms: Millis,
+    label: str = "",
+    copy_ratio: Ratio | None = None,
+    max_usdc_per_trade: Usdc | None = None,
+) -> Leader:
+    """Return an enabled leader with his own ratio and cap, or none."""
+    return Leader(
+        id=leader_id(address),
+        address=address,
+        label=label,
+        enabled=True,
+        copy_ratio=copy_ratio,
+        max_usdc_per_trade=max_usdc_per_trade,
+        live_allowed=False,
+        followed_since_ms=since_ms,
+        created_at_ms=now_ms,
+    )
+
+
+def upgrade_schema(settings: Settings) -> tuple[str | None, str]:
+    """Bring the schema up to date; return its revision before (None: there was none) and after."""
+    from copytrade.adapters.sql import schema
+
+    return schema.upgrade(settings.database_url.get_secret_value())
+
+
+def schema_state(settings: Settings) -> tuple[str | None, str]:
+    """Return the revision the database has and the one this program needs."""
+    from copytrade.adapters.sql import schema
+
+    return schema.current(settings.database_url.get_secret_value()), schema.head()
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open the ledger; a SQLite schema is upgraded, an old one on PostgreSQL is refused.
+
+    :raises LedgerUnavailableError: the database cannot be used.
+    :raises SchemaOutdatedError: the schema must be upgraded first.
+    """
+    from copytrade.adapters.sql.ledger import SqlLedger
+
+    async with _database(settings) as database:
+        yield SqlLedger(database)
+
+
+@asynccontextmanager
+async def open_reports(settings: Settings) -> AsyncIterator[SqlReports]:
+    """Open the read models, as `open_ledger` does the ledger."""
+    from copytrade.adapters.sql.reports import SqlReports
+
+    async with _database(settings) as database:
+        yield SqlReports(database)
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    from copytrade.adapters.sql import engine, schema
+
+    url = settings.database_url.get_secret_value()
+    if engine.is_sqlite(engine.parse_url(url)):
+        await asyncio.to_thread(schema.upgrade, url)
+    else:
+        await asyncio.to_thread(schema.require_current, url)
+    async with engine.open_database(url) as database:
+        yield database
