@@ -1,0 +1,118 @@
+"""The environment (and a `.env` file in the working directory), read once, with what is wrong in one line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from copytrade.domain.attempts import ExecutionMode
+from copytrade.domain.sizing import SizingMode
+from copytrade.settings import copying, running, timing
+from copytrade.settings.copying import CopySettings
+from copytrade.settings.places import PlaceSettings
+from copytrade.settings.running import RunSettings
+from copytrade.settings.timing import TimingSettings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_OUR_FAMILIES: Final = re.compile(
+    r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER)_"
+)
+_URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
+_NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
+_MISSPELT_CUTOFF: Final = 0.82
+_ENV_FILE: Final = ".env"
+_URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
+_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED
+
+
+class ConfigurationError(Exception):
+    """The environment cannot be used; the text is one line a person can act on."""
+
+
+class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings):
+    """Every variable, parsed and bounded."""
+
+    model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)
+
+
+def load() -> Settings:
+    """Return the settings of this process.
+
+    :raises ConfigurationError: a value does not parse, is out of bounds, or asks for what is not built.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error.errors()[0])) from None
+    _refuse_what_is_not_built(settings)
+    if settings.quote_stale_ms < settings.quote_fresh_ms:
+        raise ConfigurationError(
+            f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
+        )
+    return settings
+
+
+def _variables() -> dict[str, str]:
+    """Return what is set in the `.env` file and the environment, which goes first."""
+    written = dotenv_values(_ENV_FILE) if Path(_ENV_FILE).is_file() else {}
+    return {name: value or "" for name, value in {**written, **os.environ}.items()}
+
+
+def require_chain(settings: Settings) -> None:
+    """Check that a run which reads the chain knows where it is.
+
+    :raises ConfigurationError: a trigger mode with polygon, and no URL to read it from.
+    """
+    if settings.trigger_mode.uses_polygon and not settings.polygon_http_url:
+        raise ConfigurationError(
+            f"POLYGON_HTTP_URL is not set; TRIGGER_MODE={settings.trigger_mode} needs one or more http(s) URLs"
+        )
+
+
+def misspelt() -> list[tuple[str, str]]:
+    """Return (name, what it probably means) for variables that look like ours and are not."""
+    names = _variables()
+    ours = [name.upper() for name in Settings.model_fields]
+    found = []
+    for name in sorted(set(names) - set(ours)):
+        close = difflib.get_close_matches(name, ours, n=1, cutoff=_MISSPELT_CUTOFF)
+        if close and (_OUR_FAMILIES.match(name) or name.split("_")[-1] == close[0].split("_")[-1]):
+            found.append((name, close[0]))
+    return found
+
+
+def _refuse_what_is_not_built(settings: Settings) -> None:
+    if settings.execution_mode is ExecutionMode.LIVE:
+        raise ConfigurationError(_line("execution_mode", settings.execution_mode))
+    if settings.sizing_mode is SizingMode.BANKROLL:
+        raise ConfigurationError(_line("sizing_mode", settings.sizing_mode))
+    for name, value in _variables().items():
+        if _NOT_YET.fullmatch(name) and value.strip():
+            raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")
+
+
+def _sentence(error: ErrorDetails) -> str:
+    return _line(str(error["loc"][0]), error["input"], why=error["msg"].removeprefix("Value error, "))
+
+
+def _line(field: str, value: object, *, why: str = "") -> str:
+    shown = repr(_URL_SECRETS.sub(r"\1\2***", str(value)) if field.endswith("_url") else str(value))
+    return f"{field.upper()} is {shown}; accepted: {_ACCEPTED.get(field) or _bounds(field) or why}"
+
+
+def _bounds(field: str) -> str:
+    """Return the accepted values of a duration, from its own bounds."""
+    if not field.endswith("_ms"):
+        return _URLS if field.endswith("_url") else ""
+    limits = {type(limit).__name__: limit for limit in Settings.model_fields[field].metadata}
+    lowest, highest = limits.get("Ge"), limits.get("Le")
+    return f"milliseconds, an integer from {getattr(lowest, 'ge', 0)} to {getattr(highest, 'le', 0)}"

@@ -1,0 +1,83 @@
+"""The kinds of values a variable may have, parsed and bounded."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+from pydantic_settings import NoDecode
+
+from copytrade.domain.latency import Latency
+from copytrade.domain.leaders import normal_address
+from copytrade.domain.units import parse_micro
+
+
+class TriggerMode(StrEnum):
+    """Which sources of leader fills run; `both` is polygon and data_api, `all` these two and rtds."""
+
+    DATA_API = "data_api"
+    POLYGON = "polygon"
+    BOTH = "both"
+    RTDS = "rtds"
+    ALL = "all"
+
+    @property
+    def uses_polygon(self) -> bool:
+        """Whether the chain is read."""
+        return self in {TriggerMode.POLYGON, TriggerMode.BOTH, TriggerMode.ALL}
+
+    @property
+    def uses_data_api(self) -> bool:
+        """Whether the Data API is polled."""
+        return self in {TriggerMode.DATA_API, TriggerMode.BOTH, TriggerMode.ALL}
+
+    @property
+    def uses_rtds(self) -> bool:
+        """Whether the live stream is listened to."""
+        return self in {TriggerMode.RTDS, TriggerMode.ALL}
+
+
+class BookstoreMode(StrEnum):
+    """How books are kept: polled, from the socket alone, or from the socket and snapshots."""
+
+    REST = "rest"
+    WS = "ws"
+    WS_SNAPSHOT = "ws+snapshot"
+
+
+def _words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _micro(value: object) -> object:
+    return parse_micro(value.strip()) if isinstance(value, str) else value
+
+
+def _latency(value: object) -> object:
+    return Latency.parse(value) if isinstance(value, str) else value
+
+
+def _with_scheme(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if not re.match(rf"({'|'.join(schemes)})://[^/\s]+", url):
+            raise ValueError(f"not a {' or '.join(schemes)} URL")
+        return url.rstrip("/")
+
+    return AfterValidator(check)
+
+
+Milliseconds = Annotated[int, Field(ge=0, le=7 * 86_400_000)]
+Interval = Annotated[int, Field(ge=10, le=7 * 86_400_000)]
+Money = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**15)]
+Factor = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**12)]
+Delay = Annotated[InstanceOf[Latency], NoDecode, BeforeValidator(_latency)]
+Address = Annotated[str, AfterValidator(normal_address)]
+Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_words)]
+HttpUrl = Annotated[str, _with_scheme("http", "https")]
+WsUrl = Annotated[str, _with_scheme("ws", "wss")]
+HttpUrls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_words)]
+WsUrls = Annotated[tuple[WsUrl, ...], NoDecode, BeforeValidator(_words)]
