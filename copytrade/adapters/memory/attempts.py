@@ -1,0 +1,132 @@
+"""Attempts, executions and positions in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from copytrade.adapters.memory.fills import MemoryFills, cut_above, order_of_events
+from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, reason
+from copytrade.domain.booking import ImpossibleExecutionError, book, end
+from copytrade.domain.leaders import is_copied
+from copytrade.domain.positions import Position
+from copytrade.ports.ledger import Booked, Orphaned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import FillsRemoved
+
+
+class MemoryAttempts(MemoryFills):
+    """The part of the ledger that decisions and executions write to."""
+
+    async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
+        fills = self._fills_at(removed.logs)
+        cancelled, already_sent = [], []
+        for stored in fills:
+            stored.orphaned_at_ms = now_ms
+        orphaned_ids = {stored.recorded.id for stored in fills}
+        for attempt in self._oldest_first(self._attempts.values()):
+            if attempt.leader_fill_id not in orphaned_ids:
+                continue
+            if (gone := self._cancel_orphaned(attempt, at_ms=now_ms)) is not None:
+                cancelled.append(gone)
+            elif attempt.order_hash is not None:
+                already_sent.append(attempt)
+        if removed.rewind_to is not None:
+            self._rewind(removed.rewind_to)
+            self.proved = cut_above(self.proved, removed.rewind_to)
+        return Orphaned(
+            fills=tuple(stored.recorded for stored in fills),
+            cancelled=tuple(cancelled),
+            already_sent=tuple(already_sent),
+        )
+
+    async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
+        decided = {attempt.leader_fill_id for attempt in self._attempts.values()}
+        leaders = {leader.address: leader for leader in self._leaders.values()}
+        waiting = [
+            stored.recorded
+            for fill_id, stored in self.stored.items()
+            if fill_id not in decided
+            and stored.orphaned_at_ms is None
+            and is_copied(leaders[stored.recorded.fill.leader], stored.recorded.fill.fill_ts_ms)
+        ]
+        return tuple(sorted(waiting, key=order_of_events)[:limit])
+
+    async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
+        if attempt.leader_fill_id not in self.stored:
+            raise LookupError(f"attempt {attempt.id} is about no stored fill ({attempt.leader_fill_id})")
+        subject = (attempt.leader_fill_id, attempt.strategy_id, attempt.account_id)
+        if subject in self._subjects:
+            return False
+        self._subjects.add(subject)
+        self._attempts[attempt.id] = attempt
+        return True
+
+    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None or attempt.status is not AttemptStatus.PENDING:
+            return False
+        if self.stored[attempt.leader_fill_id].orphaned_at_ms is not None:
+            self._cancel_orphaned(attempt, at_ms=attempt.decided_at_ms)
+            return False
+        self._attempts[attempt_id] = replace(
+            attempt, status=AttemptStatus.SUBMITTED, order_hash=order_hash, placed_at_ms=placed_at_ms
+        )
+        return True
+
+    async def book_execution(self, fill: ExecutionFill) -> Booked | None:
+        trade = (fill.account_id, fill.venue_trade_id)
+        if trade in self._trades:
+            return None
+        attempt = self._attempts.get(fill.attempt_id)
+        if attempt is None:
+            raise ImpossibleExecutionError(f"execution {fill.venue_trade_id} of unknown attempt {fill.attempt_id}")
+        owner = (fill.strategy_id, fill.account_id, fill.token_id)
+        empty = Position(strategy_id=fill.strategy_id, account_id=fill.account_id, token_id=fill.token_id)
+        booking = book(attempt, self._positions.get(owner, empty), fill)
+        self.executions.append(fill)
+        self._trades.add(trade)
+        self._attempts[attempt.id] = booking.attempt
+        self._positions[owner] = booking.position
+        return Booked(attempt=booking.attempt, position=booking.position)
+
+    async def close_attempt(
+        self, attempt_id: UUID, *, status: AttemptStatus, reason: Reason | None, at_ms: Millis
+    ) -> ExecutionAttempt | None:
+        attempt = self._attempts.get(attempt_id)
+        return None if attempt is None else self._end(attempt, status=status, why=reason, at_ms=at_ms)
+
+    async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
+        return self._attempts.get(attempt_id)
+
+    async def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
+        return tuple(
+            attempt for attempt in self._oldest_first(self._attempts.values()) if attempt.status in OPEN_STATUSES
+        )
+
+    async def positions(self) -> tuple[Position, ...]:
+        return tuple(self._positions[owner] for owner in sorted(self._positions))
+
+    def _cancel_orphaned(self, attempt: ExecutionAttempt, *, at_ms: Millis) -> ExecutionAttempt | None:
+        if attempt.status is not AttemptStatus.PENDING:
+            return None
+        return self._end(attempt, status=AttemptStatus.CANCELED, why=reason("ORPHANED"), at_ms=at_ms)
+
+    def _end(
+        self, attempt: ExecutionAttempt, *, status: AttemptStatus, why: Reason | None, at_ms: Millis
+    ) -> ExecutionAttempt | None:
+        after = end(attempt, status=status, why=why, at_ms=at_ms)
+        if after is not None:
+            self._attempts[attempt.id] = after
+        return after
+
+    @staticmethod
+    def _oldest_first(attempts: Iterable[ExecutionAttempt]) -> list[ExecutionAttempt]:
+        return sorted(attempts, key=lambda attempt: (attempt.created_at_ms, attempt.id))

@@ -1,0 +1,65 @@
+"""The ledger in memory: the same promises as a database, for as long as the process lives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from copytrade.adapters.memory.attempts import MemoryAttempts
+from copytrade.adapters.memory.state import Event
+from copytrade.ports.leader_fills import CursorScope
+from copytrade.ports.ledger import Ledger, UnknownLeaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from copytrade.domain.leaders import Leader
+    from copytrade.domain.market import Market
+    from copytrade.domain.units import Millis
+    from copytrade.ports.markets import RegistrySync
+
+
+class MemoryLedger(MemoryAttempts, Ledger):
+    """No method waits, so each is one transaction."""
+
+    async def add_leader(self, leader: Leader) -> bool:
+        known = self._leaders.get(leader.address)
+        if known is not None and known.enabled:
+            return False
+        self._leaders[leader.address] = leader if known is None else replace(leader, id=known.id)
+        if known is not None and leader.followed_since_ms < known.followed_since_ms:
+            self._cursors.pop(CursorScope(leader_address=leader.address), None)
+        return True
+
+    async def remove_leader(self, address: str) -> None:
+        if address not in self._leaders:
+            raise UnknownLeaderError(f"{address} is not a leader")
+        self._leaders[address] = replace(self._leaders[address], enabled=False)
+
+    async def leaders(self) -> tuple[Leader, ...]:
+        return tuple(self._leaders[address] for address in sorted(self._leaders))
+
+    async def save_markets(self, markets: Sequence[Market]) -> None:
+        for market in markets:
+            known = self._markets.get(market.condition_id)
+            payouts = (known.payouts if known else None) or market.payouts
+            tokens = tuple(sorted(market.tokens, key=lambda token: token.outcome_index))
+            self._markets[market.condition_id] = replace(market, payouts=payouts, tokens=tokens)
+
+    async def save_registry_sync(self, sync: RegistrySync | None) -> None:
+        self._registry_sync = sync
+
+    async def registry_sync(self) -> RegistrySync | None:
+        return self._registry_sync
+
+    async def markets(self) -> tuple[Market, ...]:
+        return tuple(self._markets[condition_id] for condition_id in sorted(self._markets))
+
+    async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
+        self.events.append(Event(code=code, detail=dict(detail), at_ms=at_ms))
+
+    async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
+        fills = (stored.recorded.fill for stored in self.stored.values())
+        traded = [fill.token_id for fill in fills if fill.fill_ts_ms >= since_ms]
+        held = [position.token_id for position in self._positions.values() if position.shares > 0]
+        return dict.fromkeys([*traded, *held])

@@ -1,0 +1,64 @@
+"""What the ledger in memory holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
+    from copytrade.domain.fills import RecordedFill, Source
+    from copytrade.domain.leader_events import LeaderEvent
+    from copytrade.domain.leaders import Leader
+    from copytrade.domain.market import Market
+    from copytrade.domain.positions import Position
+    from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import Cursor, CursorScope, ProvedRange
+    from copytrade.ports.markets import RegistrySync
+
+Report = tuple["Source", str]
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredFill:
+    """A leader fill with what happened to it since, and the reports of it."""
+
+    recorded: RecordedFill
+    reports: set[Report] = field(default_factory=set)
+    confirmed_at_ms: Millis | None = None
+    orphaned_at_ms: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A row of the audit trail."""
+
+    code: str
+    detail: Mapping[str, object]
+    at_ms: Millis
+
+
+class MemoryState:
+    """Dictionaries. The public ones are for tests to read."""
+
+    def __init__(self) -> None:
+        self.stored: dict[UUID, StoredFill] = {}
+        self.payloads: dict[Report, str] = {}
+        self.executions: list[ExecutionFill] = []
+        self.events: list[Event] = []
+        self.leader_events: dict[str, LeaderEvent] = {}
+        self.proved: tuple[ProvedRange, ...] = ()
+        self._leaders: dict[str, Leader] = {}
+        self._cursors: dict[CursorScope, Cursor] = {}
+        self._by_tx: dict[str, list[StoredFill]] = defaultdict(list)
+        self._by_report: dict[Report, StoredFill] = {}
+        self._attempts: dict[UUID, ExecutionAttempt] = {}
+        self._subjects: set[tuple[UUID, str, str]] = set()
+        self._trades: set[tuple[str, str]] = set()
+        self._positions: dict[tuple[str, str, str], Position] = {}
+        self._markets: dict[str, Market] = {}
+        self._registry_sync: RegistrySync | None = None
