@@ -3,6 +3,7 @@
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
 from copytrade.app.outside import Outside, system_clock
+from copytrade.app.ranking import open_rank
 from copytrade.app.sources import POLYGON_CHAIN_ID
 from copytrade.app.verification import open_verify
 from copytrade.app.worker import build_worker
@@ -16,6 +17,7 @@ __all__ = [
     "log_traceback",
     "new_leader",
     "open_ledger",
+    "open_rank",
     "open_reports",
     "open_verify",
     "schema_state",

@@ -65,7 +65,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
     """
     from copytrade.adapters.sql.ledger import SqlLedger
 
-    async with _database(settings) as database:
+    async with open_database(settings) as database:
         yield SqlLedger(database)
 
 
@@ -74,12 +74,13 @@ async def open_reports(settings: Settings) -> AsyncIterator[SqlReports]:
     """Open the read models, as `open_ledger` does the ledger."""
     from copytrade.adapters.sql.reports import SqlReports
 
-    async with _database(settings) as database:
+    async with open_database(settings) as database:
         yield SqlReports(database)
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database; a SQLite schema is upgraded, an old one on PostgreSQL is refused."""
     from copytrade.adapters.sql import engine, schema
 
     url = settings.database_url.get_secret_value()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from copytrade import app
-from copytrade.cli import verifying
+from copytrade.cli import ranking, verifying
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
 from copytrade.domain.leaders import normal_address
@@ -24,10 +24,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 @verbs.command("add")
 def add(
     address: Address,
+    *,
     label: Annotated[str, typer.Option(help="A name for tables and logs.")] = "",
     ratio: Annotated[str, typer.Option(help="Our size for one of his; else COPY_RATIO.")] = "",
     max_usdc: Annotated[str, typer.Option(help="USDC per trade; else MAX_USDC_PER_TRADE.")] = "",
     since: Annotated[str, typer.Option(help="Follow from: 2h, 3d, an ISO time or Unix seconds; else from now.")] = "",
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Do not ask the venue how good he is.")] = False,
 ) -> None:
     """Follow an account from now on (or --since a past time)."""
     wallet = _address(address)
@@ -38,6 +40,7 @@ def add(
             ratio=_above_zero(ratio, "--ratio"),
             cap=_above_zero(max_usdc, "--max-usdc"),
             since=since,
+            is_checked=not unchecked,
         )
     )
 
@@ -49,6 +52,7 @@ def list_leaders(as_json: AsJson = False) -> None:
 
 
 verbs.command("verify")(verifying.verify)
+verbs.command("rank")(ranking.rank)
 
 
 @verbs.command("remove")
@@ -57,7 +61,7 @@ def remove(address: Address) -> None:
     asyncio.run(_remove(_address(address)))
 
 
-async def _add(address: str, *, label: str, ratio: int | None, cap: int | None, since: str) -> None:
+async def _add(address: str, *, label: str, ratio: int | None, cap: int | None, since: str, is_checked: bool) -> None:
     clock = app.system_clock()
     now_ms = clock.now_ms()
     try:
@@ -70,6 +74,8 @@ async def _add(address: str, *, label: str, ratio: int | None, cap: int | None, 
     async with app.open_ledger(load()) as ledger:
         if await ledger.add_leader(leader):
             print_line(f"following {address}{f' ({label})' if label else ''} since {utc(since_ms)}")
+            for warning in await ranking.warnings_before_following(address, now_ms=now_ms) if is_checked else ():
+                print_line(f"  beware: {warning}")
         else:
             print_line(f"{address} is followed already; nothing was changed (remove it first to change it)")
 

@@ -78,10 +78,12 @@ def test_a_reading_verb_prints_a_table_for_people(after_a_demo: tuple[Path, str]
 
 def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
     added = copytrade(
-        "leaders", "add", LEADER.upper().replace("0X", "0x"), "--label", "bob", "--ratio", "0.5", folder=tmp_path
+        *("leaders", "add", LEADER.upper().replace("0X", "0x"), "--label", "bob"),
+        *("--ratio", "0.5", "--unchecked"),
+        folder=tmp_path,
     )
-    again = copytrade("leaders", "add", LEADER, folder=tmp_path)
-    copytrade("leaders", "add", OTHER, "--since", "2026-01-01T12:00", folder=tmp_path)
+    again = copytrade("leaders", "add", LEADER, "--unchecked", folder=tmp_path)
+    copytrade("leaders", "add", OTHER, "--since", "2026-01-01T12:00", "--unchecked", folder=tmp_path)
     removed = copytrade("leaders", "remove", OTHER, folder=tmp_path)
 
     leaders = _json("leaders", "list", folder=tmp_path)["leaders"]
