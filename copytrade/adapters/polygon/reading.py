@@ -102,6 +102,14 @@ class LogReader:
             return None
         return await self._block_of(block.header, block.wanted, answer)
 
+    async def by_receipts(self, block: BlockRead) -> BlockRead:
+        """Read a block from receipts that its header vouches for: nothing can be missing.
+
+        :raises RpcError: no usable answer; FalseReceipts, or RpcRefused and BadAnswer where the node shows none.
+        """
+        answer = await self._node.proved_logs(block.header, block.wanted)
+        return await self._block_of(block.header, block.wanted, answer)
+
     async def _wider(self, block: BlockRead) -> BlockRead | None:
         """Read everyone's orders in a block, or all its receipts; None if it gives nothing where there must be some."""
         everyone = msgspec.structs.replace(block.wanted, makers=())
