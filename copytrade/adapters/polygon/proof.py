@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.adapters.polygon.node import FalseReceipts, Header, Node
-from copytrade.adapters.polygon.quarantine import Emit
 from copytrade.adapters.polygon.reading import BlockRead, LogReader, RangeRead
 from copytrade.adapters.polygon.recent import RecentBlocks
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused

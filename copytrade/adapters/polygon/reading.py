@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from copytrade.adapters.feeds.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import Answer, Header, LogFilter, Node, RawLog
-from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon.ranges import AdaptiveRange, narrower
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout, RpcUnavailable
 from copytrade.domain.fills import Sighting
