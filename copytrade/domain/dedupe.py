@@ -9,7 +9,7 @@ agree; a fill meets at most one row of each API, so that identical fills need as
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -61,20 +61,65 @@ def join(known: Iterable[KnownFill], sightings: Iterable[Sighting], *, leader_id
     known_by_tx: dict[str, list[KnownFill]] = defaultdict(list)
     for stored in known:
         known_by_tx[stored.recorded.fill.tx_hash].append(stored)
+    given = list(sightings)
+    alone = {tx_hash for tx_hash, count in Counter(one.fill.tx_hash for one in given).items() if count == 1}
+    alone -= known_by_tx.keys()
     sighted_by_tx: dict[str, list[Sighting]] = defaultdict(list)
-    for sighting in sightings:
-        sighted_by_tx[sighting.fill.tx_hash].append(sighting)
-    transactions = [_Transaction(known_by_tx.get(tx_hash, ()), leader_ids) for tx_hash in sighted_by_tx]
-    for transaction, sighted in zip(transactions, sighted_by_tx.values(), strict=True):
-        transaction.join(sighted)
-    fills = [fill for transaction in transactions for fill in transaction.fills]
-    return Joined(
-        new=tuple(fill.recorded for fill in fills if fill.is_new),
-        changed=tuple(fill.recorded for fill in fills if fill.is_changed and not fill.is_new),
-        revived=frozenset(fill.recorded.id for fill in fills if fill.is_changed and not fill.is_orphaned),
-        met=tuple(fill.recorded for fill in fills if fill.is_met and not fill.is_new),
-        reports=tuple(report for transaction in transactions for report in transaction.new_reports),
-    )
+    for sighting in given:
+        if sighting.fill.tx_hash not in alone:
+            sighted_by_tx[sighting.fill.tx_hash].append(sighting)
+    joined = _Joining()
+    for sighting in given:
+        if sighting.fill.tx_hash in alone:
+            joined.add_lone(sighting, leader_ids)
+        elif (sighted := sighted_by_tx.pop(sighting.fill.tx_hash, None)) is not None:
+            transaction = _Transaction(known_by_tx.get(sighting.fill.tx_hash, ()), leader_ids)
+            transaction.join(sighted)
+            joined.add(transaction)
+    return joined.result()
+
+
+class _Joining:
+    """What a batch does so far, transaction by transaction."""
+
+    def __init__(self) -> None:
+        self._new: list[RecordedFill] = []
+        self._changed: list[RecordedFill] = []
+        self._revived: set[UUID] = set()
+        self._met: list[RecordedFill] = []
+        self._reports: list[tuple[Sighting, UUID]] = []
+
+    def add_lone(self, sighting: Sighting, leader_ids: Mapping[str, UUID]) -> None:
+        """Add the only fill of a transaction seen for the first time: most are, and there is nothing to compare."""
+        key = _key_of(sighting)
+        fill_id = leader_fill_id(key)
+        leader_id = leader_ids[sighting.fill.leader]
+        self._new.append(RecordedFill(id=fill_id, leader_id=leader_id, dedupe_key=key, fill=sighting.fill))
+        self._reports.append((sighting, fill_id))
+
+    def add(self, transaction: _Transaction) -> None:
+        """Add a transaction whose sightings are joined."""
+        for fill in transaction.fills:
+            if fill.is_new:
+                self._new.append(fill.recorded)
+                continue
+            if fill.is_changed:
+                self._changed.append(fill.recorded)
+                if not fill.is_orphaned:
+                    self._revived.add(fill.recorded.id)
+            if fill.is_met:
+                self._met.append(fill.recorded)
+        self._reports += transaction.new_reports
+
+    def result(self) -> Joined:
+        """Return all of it."""
+        return Joined(
+            new=tuple(self._new),
+            changed=tuple(self._changed),
+            revived=frozenset(self._revived),
+            met=tuple(self._met),
+            reports=tuple(self._reports),
+        )
 
 
 class _Fill:
@@ -111,9 +156,6 @@ class _Transaction:
 
     def join(self, sightings: Sequence[Sighting]) -> None:
         """Join logs before API rows, and each kind from the surest likeness to the least."""
-        if len(sightings) == 1 and not self.fills:
-            self._add_first(sightings[0])
-            return
         logs = [(sighting, place) for sighting in sightings if (place := sighting.fill.place) is not None]
         logs.sort(key=lambda log: log[1].log_index)
         unmet = [log for log in logs if not self._meet_repeated_log(*log)]
@@ -125,12 +167,6 @@ class _Transaction:
         for sighting in sightings:
             if sighting.fill.place is None:
                 self._meet_row(sighting)
-
-    def _add_first(self, sighting: Sighting) -> None:
-        """Add the only fill of a transaction seen for the first time: most are, and there is nothing to compare."""
-        fill = sighting.fill
-        key = fill.place.dedupe_key(fill.tx_hash) if fill.place else api_dedupe_key(fill.source, sighting.source_key)
-        self._report(self._add(sighting, key=key, spare=""), sighting)
 
     def _meet_repeated_log(self, sighting: Sighting, place: LogPlace) -> bool:
         found = self._by_report.get((sighting.fill.source, sighting.source_key))
@@ -161,11 +197,11 @@ class _Transaction:
             alike = [known for known in self.fills if _is_alike(known, sighting.fill) and source not in known.reporters]
             found = min(alike, key=lambda known: _distance(known, sighting.fill), default=None)
         if found is None:
-            found = self._add(sighting, key=api_dedupe_key(source, sighting.source_key), spare="")
+            found = self._add(sighting, key=_key_of(sighting), spare="")
         self._report(found, sighting)
 
     def _add_log(self, sighting: Sighting, place: LogPlace) -> None:
-        key = place.dedupe_key(sighting.fill.tx_hash)
+        key = _key_of(sighting)
         self._free(key)
         self._report(self._add(sighting, key=key, spare=place.block_hash), sighting)
 
@@ -214,6 +250,11 @@ class _Transaction:
         known.reporters.add(sighting.fill.source)
         self._by_report[report] = known
         self.new_reports.append((sighting, known.recorded.id))
+
+
+def _key_of(sighting: Sighting) -> str:
+    fill = sighting.fill
+    return fill.place.dedupe_key(fill.tx_hash) if fill.place else api_dedupe_key(fill.source, sighting.source_key)
 
 
 def _is_moved(known: _Fill, seen: LeaderFill) -> bool:

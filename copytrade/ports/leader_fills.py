@@ -46,6 +46,7 @@ class ProofMethod(StrEnum):
     BLOOM = "bloom"
     SECOND_READ = "second_read"
     SECOND_PROVIDER = "second_provider"
+    RECEIPTS = "receipts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

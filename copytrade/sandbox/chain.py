@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from copytrade.sandbox import digest
+from copytrade.sandbox import digest, trie
 from copytrade.sandbox.events import Event
 
 EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
@@ -13,6 +13,7 @@ EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421
 GAS_LIMIT = 45_000_000
 GAS_PER_TX = 450_000
 BASE_FEE = 30_000_000_000
+RECEIPT_TYPE = 2
 EXTRA_DATA = "0x" + b"copytrade sandbox".hex().ljust(64, "0") + "00" * 65
 
 
@@ -54,6 +55,7 @@ class Block:
     mined_ms: int
     bloom: str
     state_root: str
+    receipts_root: str
     transactions: tuple[Transaction, ...]
     logs: tuple[ChainLog, ...]
 
@@ -167,12 +169,14 @@ def _seal(
     )
     content = [f"{event.address}{event.data}" for tx in transactions for event in tx.events]
     state_root = digest.derive_hash("state", parent_hash, branch, *content)
+    receipts_root = trie.root([_receipt(at, tx) for at, tx in enumerate(transactions)])
     header = header_fields(
         number=number,
         parent_hash=parent_hash,
         timestamp=timestamp,
         bloom=bloom,
         state_root=state_root,
+        receipts_root=receipts_root,
         transactions=transactions,
     )
     block_hash = "0x" + digest.keccak256(digest.rlp(_header_bytes(header))).hex()
@@ -184,9 +188,28 @@ def _seal(
         mined_ms=mined_ms,
         bloom=bloom,
         state_root=state_root,
+        receipts_root=receipts_root,
         transactions=transactions,
         logs=_place_logs(transactions, number=number, block_hash=block_hash, timestamp=timestamp),
     )
+
+
+def _receipt(at: int, transaction: Transaction) -> bytes:
+    """Return a receipt as the root covers it: typed, successful, with its logs."""
+    touched = (item for event in transaction.events for item in (event.address, *event.topics))
+    spent = GAS_PER_TX * (at + 1)
+    fields: list[digest.Rlp] = [
+        b"\x01",
+        spent.to_bytes((spent.bit_length() + 7) // 8),
+        bytes.fromhex(digest.logs_bloom(touched)[2:]),
+        [_log(event) for event in transaction.events],
+    ]
+    return bytes([RECEIPT_TYPE]) + digest.rlp(fields)
+
+
+def _log(event: Event) -> digest.Rlp:
+    topics = [bytes.fromhex(topic[2:]) for topic in event.topics]
+    return [bytes.fromhex(event.address[2:]), topics, bytes.fromhex(event.data[2:])]
 
 
 def _place_logs(
@@ -222,6 +245,7 @@ def header_fields(
     timestamp: int,
     bloom: str,
     state_root: str,
+    receipts_root: str,
     transactions: tuple[Transaction, ...],
 ) -> dict[str, str]:
     """Return the header a node shows, in the order the block hash is computed over."""
@@ -232,7 +256,7 @@ def header_fields(
         "miner": "0x" + "00" * 20,
         "stateRoot": state_root,
         "transactionsRoot": digest.derive_hash("txs", *roots) if roots else EMPTY_ROOT,
-        "receiptsRoot": digest.derive_hash("receipts", *roots) if roots else EMPTY_ROOT,
+        "receiptsRoot": receipts_root,
         "logsBloom": bloom,
         "difficulty": "0x15",
         "number": hex(number),

@@ -8,6 +8,7 @@ from copytrade.sandbox import digest
 from copytrade.sandbox.chain import (
     BASE_FEE,
     GAS_PER_TX,
+    RECEIPT_TYPE,
     Block,
     ChainLog,
     Transaction,
@@ -24,6 +25,7 @@ def header(item: Block) -> dict[str, Any]:
             timestamp=item.timestamp,
             bloom=item.bloom,
             state_root=item.state_root,
+            receipts_root=item.receipts_root,
             transactions=item.transactions,
         )
     )
@@ -71,7 +73,7 @@ def _receipt(item: Block, at: int, tx: Transaction) -> dict[str, Any]:
     logs = [entry for entry in item.logs if entry.tx_index == at]
     touched = (part for entry in logs for part in (entry.address, *entry.topics))
     return {
-        "type": "0x2",
+        "type": hex(RECEIPT_TYPE),
         "status": "0x1",
         "transactionHash": tx.tx_hash,
         "transactionIndex": hex(at),

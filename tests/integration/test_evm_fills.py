@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from copytrade.adapters.polygon.receipts import is_all_there_is
 from tests.evm import orders
 from tests.evm.chain import GENESIS_S, a_chain
 from tests.evm.following import followed, following, memory_book
@@ -43,6 +44,24 @@ async def test_the_fake_node_of_the_unit_tests_answers_as_a_real_one():
         ]:
             assert fake.answer(method, params) == await chain.answer(method, *params)
         assert (await chain.header()).keys() >= fake.head.header().keys()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 130])
+async def test_the_receipts_of_a_real_block_are_those_of_its_header(count):
+    async with a_chain() as chain:
+        made = [chain.fill(ANN.address) for _ in range(count)]
+        if made:
+            del made[0]["maxFeePerGas"], made[0]["maxPriorityFeePerGas"]
+            made[0]["gasPrice"] = hex(10**11)
+        await chain.mine(*made)
+        header = await chain.header()
+        receipts = await chain.rpc("eth_getBlockReceipts", header["hash"])
+
+    assert [receipt["type"] for receipt in receipts] == ["0x0", *["0x2"] * (count - 1)][:count]
+    assert await is_all_there_is(receipts, header["receiptsRoot"])
+    for at in range(min(count, 2)):
+        assert not await is_all_there_is(receipts[:at] + receipts[at + 1 :], header["receiptsRoot"])
+        assert not await is_all_there_is([receipts[at] | {"logs": []}, *receipts[1:]], header["receiptsRoot"])
 
 
 @pytest.mark.parametrize("exchange", LIVE)

@@ -9,8 +9,9 @@ from typing import Any, Final
 import httpx
 
 from copytrade.adapters.data_api.activity_decode import ASKED_TYPES, EventRow, numbered, parse_event, parse_holding
-from copytrade.adapters.data_api.decode import MalformedRowError, payload_of
+from copytrade.adapters.data_api.decode import payload_of
 from copytrade.adapters.data_api.requests import PAGE_ROWS, WALLET_PER_SECOND, ApiError, Route
+from copytrade.adapters.feeds.trade_fields import MalformedError
 from copytrade.domain.leader_events import LeaderEvent
 from copytrade.domain.units import Millis, Shares
 from copytrade.ports.clock import Clock
@@ -58,14 +59,14 @@ class DataApiActivity(LeaderActivity):
             for row in await _pages(self._positions, query, pages_max=HOLDING_PAGES_MAX):
                 token_id, shares = parse_holding(row, leader)
                 held[token_id] = shares
-        except (ActivityTruncatedError, MalformedRowError) as error:
+        except (ActivityTruncatedError, MalformedError) as error:
             raise ActivityUnavailableError(f"{self._positions.host}: positions: {error}") from None
         return held
 
     def _event(self, row: object, leader: str, now_ms: Millis) -> EventRow | None:
         try:
             return parse_event(row, leader, detected_at_ms=now_ms)
-        except MalformedRowError as error:
+        except MalformedError as error:
             self._refuse(error.reason, payload_of(row))
             return None
 

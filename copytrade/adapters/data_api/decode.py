@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any, Final, NoReturn
+from decimal import Decimal
+from typing import Any
 
+from copytrade.adapters.feeds.trade_fields import (
+    AMOUNT_MAX,
+    MalformedError,
+    nearest_micro,
+    positive,
+    refuse_constant,
+    side_of,
+    stamp_of,
+    token_of,
+    tx_hash_of,
+)
 from copytrade.domain.fills import LeaderFill, LeaderRole, Side, Sighting, Source
-from copytrade.domain.units import MICRO, Millis, Price, Shares, Usdc, price_half_up
-
-AMOUNT_MAX: Final = Decimal(10**12)
-STAMP_MIN_S: Final = 1_500_000_000
-STAMP_MAX_S: Final = 4_000_000_000
-
-_HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
-_TOKEN: Final = re.compile(r"[1-9][0-9]{0,77}")
+from copytrade.domain.units import Millis, Price, Shares, Usdc, price_half_up
 
 
 class NotAnEnvelope(Exception):
     """The body is not `{"data": ..., "pagination": ...}`."""
-
-
-class MalformedRowError(Exception):
-    """The row is not a trade we can take at face value; `reason` is a short code."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +78,7 @@ def parse_page(body: bytes) -> Page:
     :raises NotAnEnvelope: not JSON, or not the envelope.
     """
     try:
-        answer = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        answer = json.loads(body, parse_float=Decimal, parse_constant=refuse_constant)
     except (ValueError, ArithmeticError, RecursionError):
         raise NotAnEnvelope("not JSON") from None
     if not isinstance(answer, dict) or "data" not in answer:
@@ -100,35 +95,28 @@ def parse_page(body: bytes) -> Page:
 def parse_row(row: object, leader: str) -> TradeRow | None:
     """Return the trade in a row, None if it is not a trade (no token and no side).
 
-    :raises MalformedRowError: a trade with a field that cannot be right.
+    :raises MalformedError: a trade with a field that cannot be right.
     """
     if not isinstance(row, dict):
-        raise MalformedRowError("not-an-object")
+        raise MalformedError("not-an-object")
     token, side = row.get("token_id"), row.get("side")
     if not token and not side:
         return None
     if str(row.get("proxy_wallet", "")).lower() != leader:
-        raise MalformedRowError("another-wallet")
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise MalformedRowError("token")
-    if not isinstance(side, str) or side not in {"BUY", "SELL"}:
-        raise MalformedRowError("side")
-    tx_hash, stamp = row.get("transaction_hash"), row.get("timestamp")
-    if not isinstance(tx_hash, str) or not _HASH.fullmatch(tx_hash):
-        raise MalformedRowError("transaction-hash")
-    if not isinstance(stamp, int) or not STAMP_MIN_S <= stamp <= STAMP_MAX_S:
-        raise MalformedRowError("timestamp")
-    size, price = _number(row.get("size"), "size", AMOUNT_MAX), _number(row.get("price"), "price", Decimal(1))
+        raise MalformedError("another-wallet")
+    token, side = token_of(token), side_of(side)
+    tx_hash, stamp = tx_hash_of(row.get("transaction_hash")), stamp_of(row.get("timestamp"))
+    size, price = positive(row.get("size"), "size", AMOUNT_MAX), positive(row.get("price"), "price", Decimal(1))
     shares, usdc = nearest_micro(size), nearest_micro(size * price)
     average = price_half_up(usdc, shares) if usdc and shares else nearest_micro(price)
     if not shares or not average:
-        raise MalformedRowError("too-small")
-    written = (tx_hash.lower(), leader, token, side, _plain(size), _plain(price))
+        raise MalformedError("too-small")
+    written = (tx_hash, leader, token, side, _plain(size), _plain(price))
     return TradeRow(
         leader=leader,
-        tx_hash=tx_hash.lower(),
+        tx_hash=tx_hash,
         token_id=token,
-        side=Side(side),
+        side=side,
         size=shares,
         price=average,
         usdc=usdc,
@@ -136,11 +124,6 @@ def parse_row(row: object, leader: str) -> TradeRow | None:
         identity="|".join(written),
         payload=payload_of(row),
     )
-
-
-def nearest_micro(value: Decimal) -> int:
-    """Return micro-units, to the nearest, halves up: the API writes doubles, which may miss by a hair."""
-    return int((value * MICRO).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def payload_of(row: object) -> str:
@@ -154,22 +137,6 @@ def payload_of(row: object) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _number(value: object, field: str, most: Decimal) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise MalformedRowError(field)
-    number = Decimal(value)
-    try:
-        if not 0 < number <= most:
-            raise MalformedRowError(field)
-    except InvalidOperation:
-        raise MalformedRowError(field) from None
-    return number
-
-
 def _plain(number: Decimal) -> str:
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)

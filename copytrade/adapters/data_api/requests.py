@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 
 from copytrade.adapters.data_api.decode import NotAnEnvelope, Page, parse_page
+from copytrade.adapters.feeds.retrying import host_of
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 
@@ -78,7 +78,7 @@ class Route:
     """One route of one host, below its own limit."""
 
     def __init__(self, url: str, path: str, *, per_second: int, clock: Clock, client: httpx.AsyncClient) -> None:
-        self.host: Final = urlsplit(url).hostname or "(no host)"
+        self.host: Final = host_of(url)
         self._url: Final = f"{url.rstrip('/')}{path}"
         self._bucket: Final = TokenBucket(clock, per_second=per_second)
         self._clock: Final = clock

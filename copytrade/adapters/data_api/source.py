@@ -10,10 +10,12 @@ from typing import Final
 import httpx
 import structlog
 
-from copytrade.adapters.data_api.decode import MalformedRowError, Page, TradeRow, parse_row, payload_of
+from copytrade.adapters.data_api.decode import Page, TradeRow, parse_row, payload_of
 from copytrade.adapters.data_api.requests import ApiError, ApiNotUnderstood, DataApi
 from copytrade.adapters.data_api.sweep import Found, LeaderSweep
-from copytrade.adapters.feeding import next_of
+from copytrade.adapters.feeds.handover import Handover
+from copytrade.adapters.feeds.quarantine import PAYLOAD_CHARS_MAX, Emit, Quarantine
+from copytrade.adapters.feeds.trade_fields import MalformedError
 from copytrade.domain.fills import Source
 from copytrade.domain.leaders import Leader
 from copytrade.domain.units import Millis
@@ -34,9 +36,6 @@ SWEEP_PAGES_MAX: Final = 400
 """Pages of one sweep; one that needs more is given up with a note and begins again."""
 BACKOFF_MAX_MS: Final = 60_000
 OUTAGE_FAILURES: Final = 3
-PAYLOAD_CHARS_MAX: Final = 4_096
-NOTES_PER_WINDOW: Final = 30
-WINDOW_MS: Final = 60_000
 
 _log = structlog.get_logger()
 
@@ -72,19 +71,14 @@ class DataApiSource(LeaderFillSource):
         self._roll: Final = roll
         self._transport: Final = transport
 
-    async def events(self) -> AsyncIterator[SourceEvent]:
-        queue: asyncio.Queue[SourceEvent] = asyncio.Queue(maxsize=QUEUE_MAX)
-        feeding = asyncio.create_task(self._feed(queue), name="data_api.source")
-        try:
-            while True:
-                yield await next_of(queue, feeding)
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+    def events(self) -> AsyncIterator[SourceEvent]:
+        return Handover(QUEUE_MAX).events(self._feed, name="data_api.source")
 
-    async def _feed(self, queue: asyncio.Queue[SourceEvent]) -> None:
+    async def _feed(self, outbox: Handover) -> None:
         api = DataApi(self._url, clock=self._clock, transport=self._transport)
-        poller = _Poller(api, queue=queue, roll=self._roll, clock=self._clock, poll_interval_ms=self._poll_interval_ms)
+        poller = _Poller(
+            api, emit=outbox.put, roll=self._roll, clock=self._clock, poll_interval_ms=self._poll_interval_ms
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 for at in range(CONCURRENT_POLLS):
@@ -100,13 +94,14 @@ class _Poller:
         self,
         api: DataApi,
         *,
-        queue: asyncio.Queue[SourceEvent],
+        emit: Emit,
         roll: LeaderRoll,
         clock: Clock,
         poll_interval_ms: Millis,
     ) -> None:
         self._api: Final = api
-        self._queue: Final = queue
+        self._emit: Final = emit
+        self._quarantine: Final = Quarantine(Source.DATA_API, emit, clock)
         self._roll: Final = roll
         self._clock: Final = clock
         self._poll_interval_ms: Final = poll_interval_ms
@@ -115,8 +110,6 @@ class _Poller:
         self._was_understood = False
         self._failures = 0
         self._failing_since_ms: Millis = 0
-        self._window_start_ms: Millis | None = None
-        self._in_window = 0
 
     async def run(self) -> None:
         """Poll whoever is due, until cancelled."""
@@ -194,15 +187,15 @@ class _Poller:
         if sweep.is_under_way and (page.next_cursor == previous or watch.pages >= SWEEP_PAGES_MAX):
             sweep.abandon()
             detail = {"leader": watch.leader.address, "pages": watch.pages, "start_s": sweep.start_s}
-            await self._queue.put(SourceNote(source=Source.DATA_API, code="TRUNCATED", detail=detail))
+            await self._emit(SourceNote(source=Source.DATA_API, code="TRUNCATED", detail=detail))
 
     async def _rows_of(self, page: Page, leader: str) -> list[TradeRow]:
         rows: list[TradeRow] = []
         for raw in page.rows:
             try:
                 row = parse_row(raw, leader)
-            except MalformedRowError as error:
-                await self._quarantine(error.reason, payload_of(raw))
+            except MalformedError as error:
+                await self._quarantine.put(error.reason, payload_of(raw))
                 continue
             if row is not None:
                 rows.append(row)
@@ -210,17 +203,17 @@ class _Poller:
 
     async def _hand_over(self, found: Found) -> None:
         if found.new:
-            await self._queue.put(FillsSeen(source=Source.DATA_API, sightings=found.new))
+            await self._emit(FillsSeen(source=Source.DATA_API, sightings=found.new))
         if found.confirmed:
             now_ms = self._clock.now_ms()
-            await self._queue.put(FillsConfirmed(source=Source.DATA_API, source_keys=found.confirmed, at_ms=now_ms))
+            await self._emit(FillsConfirmed(source=Source.DATA_API, source_keys=found.confirmed, at_ms=now_ms))
 
     async def _on_failure(self, watch: _Watch, error: ApiError) -> None:
         """Back off; what is not the API at all ends the start, or is quarantined once it has worked."""
         if isinstance(error, ApiNotUnderstood):
             if not self._was_understood:
                 raise SourceUnusableError(str(error))
-            await self._quarantine(str(error), error.body[:PAYLOAD_CHARS_MAX].decode(errors="replace"))
+            await self._quarantine.put(str(error), error.body[:PAYLOAD_CHARS_MAX].decode(errors="replace"))
             watch.sweep.abandon()
         watch.failures += 1
         backoff_ms = min(BACKOFF_MAX_MS, self._poll_interval_ms * 2 ** min(watch.failures - 1, 6))
@@ -231,7 +224,7 @@ class _Poller:
         _log.warning("data_api.poll_failed", error=str(error), failures=self._failures, retry_in_ms=backoff_ms)
         if self._failures == OUTAGE_FAILURES:
             detail = {"error": str(error)}
-            await self._queue.put(SourceNote(source=Source.DATA_API, code="UNREACHABLE", detail=detail))
+            await self._emit(SourceNote(source=Source.DATA_API, code="UNREACHABLE", detail=detail))
 
     async def _on_success(self, watch: _Watch) -> None:
         self._was_understood = True
@@ -240,14 +233,4 @@ class _Poller:
         if failures >= OUTAGE_FAILURES:
             seconds = (self._clock.monotonic_ms() - self._failing_since_ms) / 1000
             detail = {"host": self._api.host, "seconds_without_data": seconds}
-            await self._queue.put(SourceNote(source=Source.DATA_API, code="RECONNECTED", detail=detail))
-
-    async def _quarantine(self, reason: str, payload: str) -> None:
-        """Keep a refused thing, up to a rate."""
-        now_ms = self._clock.monotonic_ms()
-        if self._window_start_ms is None or now_ms - self._window_start_ms >= WINDOW_MS:
-            self._window_start_ms, self._in_window = now_ms, 0
-        self._in_window += 1
-        if self._in_window <= NOTES_PER_WINDOW:
-            detail = {"reason": reason, "payload": payload[:PAYLOAD_CHARS_MAX]}
-            await self._queue.put(SourceNote(source=Source.DATA_API, code="QUARANTINED", detail=detail))
+            await self._emit(SourceNote(source=Source.DATA_API, code="RECONNECTED", detail=detail))

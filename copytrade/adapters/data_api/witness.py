@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from copytrade.adapters.data_api.decode import MalformedRowError, TradeRow, parse_row
+from copytrade.adapters.data_api.decode import TradeRow, parse_row
 from copytrade.adapters.data_api.requests import ApiError, ApiUnavailable, DataApi
+from copytrade.adapters.feeds.trade_fields import MalformedError
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.witnesses import Trade, TradeWitness, WitnessUnavailableError
@@ -33,7 +34,7 @@ class DataApiWitness(TradeWitness):
             page = await self._page(account, since_ms // 1000, cursor)
             try:
                 rows = [parse_row(row, account) for row in page[0]]
-            except MalformedRowError as error:
+            except MalformedError as error:
                 raise WitnessUnavailableError(f"data_api: a row makes no sense ({error.reason})") from error
             found += [
                 _trade(row) for row in rows if row is not None and row.timestamp_s * 1000 >= since_ms // 1000 * 1000

@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
+from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import MAKERS_PER_FILTER, Node, RawLog
-from copytrade.adapters.polygon.quarantine import Emit
 from copytrade.adapters.polygon.rpc import RpcError
 from copytrade.domain.fills import Source
 from copytrade.ports.clock import Clock

@@ -16,9 +16,10 @@ from typing import Final
 
 import structlog
 
+from copytrade.adapters.feeds.quarantine import Emit
+from copytrade.adapters.feeds.retrying import jitter_ms
 from copytrade.adapters.polygon.node import Header, Node
 from copytrade.adapters.polygon.progress import Progress
-from copytrade.adapters.polygon.quarantine import Emit
 from copytrade.adapters.polygon.reading import LogReader, RangeRead
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcError
 from copytrade.domain.fills import Source
@@ -223,7 +224,7 @@ class History:
         return header.number
 
     async def _tell_failure(self, error: RpcError, failures: int) -> None:
-        delay_ms = round(self._rng.uniform(RETRY_FIRST_MS, min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** min(failures, 8))))
+        delay_ms = jitter_ms(self._rng, failures, first_ms=RETRY_FIRST_MS, most_ms=RETRY_MAX_MS)
         _log.warning("polygon.history_failed", error=str(error), failures=failures, retry_in_ms=delay_ms)
         if failures == 1:
             detail = {"error": str(error), "leaders": len(self._jobs)}

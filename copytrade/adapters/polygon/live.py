@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from copytrade.adapters.feeds.quarantine import PAYLOAD_CHARS_MAX, Emit, Quarantine
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import Header, RawLog
-from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Emit, Quarantine
 from copytrade.adapters.polygon.reading import payload_of, ref_of
 from copytrade.adapters.polygon.recent import Pushed
 from copytrade.adapters.polygon.websocket import Listener

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -9,14 +10,22 @@ import msgspec
 
 from copytrade.adapters.polygon import bloom, decode
 from copytrade.adapters.polygon.ranges import KNOWN_CAPS, narrower
+from copytrade.adapters.polygon.receipts import EMPTY_ROOT, MalformedReceiptError, is_all_there_is
 from copytrade.adapters.polygon.rpc import BadAnswer, Endpoint, Pool, RpcRefused, RpcTimeout
 from copytrade.domain.units import Millis
 
 MAKERS_PER_FILTER: Final = 250
 WHOLE_EXCHANGE_ABOVE: Final = 1_000
 """With more leaders than this the exchanges are read whole and filtered here."""
+RECEIPTS_AT_ONCE: Final = 16
+TRANSACTIONS_MAX: Final = 5_000
+"""More than any block of the network has room for."""
 
 RawLog: TypeAlias = dict[str, Any]
+
+
+class FalseReceipts(BadAnswer):
+    """Receipts that are not what the header of their block stands for."""
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +36,7 @@ class Header(msgspec.Struct, frozen=True, gc=False):
     parent_hash: str
     timestamp_s: int
     bloom: int
+    receipts_root: str = ""
 
     @property
     def ts_ms(self) -> Millis:
@@ -180,9 +190,37 @@ class Node:
         """
         avoid = second_to.served_by if second_to else frozenset[Endpoint]()
         receipts, endpoint = await self._pool.ask("eth_getBlockReceipts", [block], avoid=avoid)
-        logs = [log for receipt in _list_of(receipts, endpoint) for log in _list_of(receipt.get("logs"), endpoint)]
-        found = logs if wanted is None else [log for log in logs if wanted.wants(log)]
-        return Answer(logs=found, served_by=frozenset({endpoint}))
+        return _answer_of(_list_of(receipts, endpoint), wanted, endpoint)
+
+    async def proved_logs(self, header: Header, wanted: LogFilter) -> Answer:
+        """Return the matching logs of a block from receipts that are all its header's root stands for.
+
+        :raises RpcError: no usable answer; FalseReceipts if they are not.
+        """
+        receipts, endpoint = await self._receipts_of(header)
+        try:
+            is_whole = await is_all_there_is(receipts, header.receipts_root)
+        except MalformedReceiptError as error:
+            raise FalseReceipts(endpoint.host, f"block {header.number}: receipts make no sense ({error})") from None
+        if not is_whole:
+            raise FalseReceipts(endpoint.host, f"block {header.number}: its receipts are not those of its header")
+        return _answer_of(receipts, wanted, endpoint)
+
+    async def _receipts_of(self, header: Header) -> tuple[list[dict[str, Any]], Endpoint]:
+        """Return the receipts of a block, one by one where the node does not give them together."""
+        try:
+            receipts, endpoint = await self._pool.ask("eth_getBlockReceipts", [header.block_hash])
+            return _list_of(receipts, endpoint), endpoint
+        except RpcRefused:
+            block, endpoint = await self._pool.ask("eth_getBlockByHash", [header.block_hash, False])
+        hashes = block.get("transactions") if isinstance(block, dict) else None
+        if not isinstance(hashes, list) or len(hashes) > TRANSACTIONS_MAX:
+            raise BadAnswer(endpoint.host, f"block {header.number}: not its transactions")
+        found: list[Any] = []
+        for at in range(0, len(hashes), RECEIPTS_AT_ONCE):
+            some = hashes[at : at + RECEIPTS_AT_ONCE]
+            found += await asyncio.gather(*(self._pool.call("eth_getTransactionReceipt", [one]) for one in some))
+        return _list_of(found, endpoint), endpoint
 
     async def _logs(self, wanted: LogFilter, where: dict[str, str], second_to: Answer | None) -> Answer:
         avoid = second_to.served_by if second_to else frozenset[Endpoint]()
@@ -205,6 +243,12 @@ def _list_of(part: Any, endpoint: Endpoint) -> list[RawLog]:
     if not isinstance(part, list) or not all(isinstance(log, dict) for log in part):
         raise BadAnswer(endpoint.host, "not a list of logs or receipts")
     return part
+
+
+def _answer_of(receipts: list[dict[str, Any]], wanted: LogFilter | None, endpoint: Endpoint) -> Answer:
+    logs = [log for receipt in receipts for log in _list_of(receipt.get("logs"), endpoint)]
+    found = logs if wanted is None else [log for log in logs if wanted.wants(log)]
+    return Answer(logs=found, served_by=frozenset({endpoint}))
 
 
 async def chain_id_of(endpoint: Endpoint) -> int:
@@ -231,11 +275,20 @@ def parse_header(answer: Any) -> Header | None:
             decode.full_hash(answer.get("hash"), "hash"),
             decode.full_hash(answer.get("parentHash"), "parentHash"),
             decode.quantity(answer.get("timestamp"), "timestamp"),
-            int.from_bytes(blooming) if len(blooming) == bloom.BLOOM_BYTES else _SATURATED,
+            _bloom_of(blooming, answer),
+            str(answer.get("receiptsRoot", "")).lower(),
         )
     except (decode.MalformedLogError, ValueError):
         return None
 
 
+def _bloom_of(blooming: bytes, block: dict[str, Any]) -> int:
+    """Return the bloom; one that is missing, or blank over transactions, proves nothing."""
+    if len(blooming) != bloom.BLOOM_BYTES:
+        return _SATURATED
+    bits = int.from_bytes(blooming)
+    # Every transaction of the network leaves a log: a node that leaves blooms out sends zeros.
+    return _SATURATED if bits == 0 and block.get("transactionsRoot", EMPTY_ROOT) != EMPTY_ROOT else bits
+
+
 _SATURATED: Final = (1 << (8 * bloom.BLOOM_BYTES)) - 1
-"""Stands for a bloom that is missing: it proves nothing."""

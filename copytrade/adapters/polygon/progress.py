@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from copytrade.adapters.polygon.quarantine import Emit
+from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.domain.fills import Source
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock

@@ -1,15 +1,19 @@
-"""The proof that final blocks were read completely: by their bloom, by another provider, or by a wider second read."""
+"""The proof that final blocks were read completely: by their bloom, by another provider, or by their receipts.
+
+With one provider a block that may hold a leader's log is proved by its receipts, whose root is in the header.
+A node without receipts can confirm by a second, wider read what it told; that there was nothing it cannot.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from copytrade.adapters.polygon.node import Header, Node
-from copytrade.adapters.polygon.quarantine import Emit
+from copytrade.adapters.feeds.quarantine import Emit
+from copytrade.adapters.polygon.node import FalseReceipts, Header, Node
 from copytrade.adapters.polygon.reading import BlockRead, LogReader, RangeRead
 from copytrade.adapters.polygon.recent import RecentBlocks
-from copytrade.adapters.polygon.rpc import BadAnswer
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused
 from copytrade.domain.fills import Source
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
@@ -17,8 +21,11 @@ from copytrade.ports.leader_fills import CursorScope, FillsSeen, ProofMethod, Pr
 
 PROOFS_PER_ROUND: Final = 8
 RANGE_PROOF_EVERY_MS: Final = 30_000
+RECEIPTS_EVERY_MS: Final = 500
+RECEIPTS_BURST: Final = 32
+"""The receipts of a block are up to a megabyte: three times the pace of the chain, and no more in the long run."""
 SECOND_READS_MAX: Final = 10
-"""A block whose second read keeps lacking logs of the first is told of after so many; it stays unproved."""
+"""A block that nothing confirms, or that a second read contradicts, is told of after so many; it stays unproved."""
 
 
 class Prover:
@@ -36,6 +43,7 @@ class Prover:
         self._untold: list[ProvedRange] = []
         self._second_reads = 0
         self._range_proof_ms: Millis | None = None
+        self._receipts_due_ms: Millis = 0
         self.block: int | None = None
 
     def start(self, block: int) -> None:
@@ -120,16 +128,39 @@ class Prover:
         """Return what confirms the read of a block, None if nothing does; adopts what a second read adds."""
         if not block.refs and not block.wanted.may_match(block.header):
             return await self._bloom_proof(block)
+        if not self._node.has_second:
+            return await self._lone_proof(block)
         again = await self._reader.again(block)
         if again is None:
             return None
+        return await self._compared(block, again, ProofMethod.SECOND_PROVIDER)
+
+    async def _lone_proof(self, block: BlockRead) -> ProofMethod | None:
+        """Have the only provider show everything there is in a block; not too often, it may be much."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < self._receipts_due_ms:
+            return None
+        earliest_ms = now_ms - (RECEIPTS_BURST - 1) * RECEIPTS_EVERY_MS
+        self._receipts_due_ms = max(self._receipts_due_ms, earliest_ms) + RECEIPTS_EVERY_MS
+        try:
+            return await self._compared(block, await self._reader.by_receipts(block), ProofMethod.RECEIPTS)
+        except FalseReceipts as error:
+            await self._doubt(block.header, str(error))
+            return None
+        except (RpcRefused, BadAnswer):
+            again = await self._reader.again(block)
+        if again is None or not again.refs:
+            await self._doubt(block.header, "nothing but silence says that it holds none of the leaders' logs")
+            return None
+        return await self._compared(block, again, ProofMethod.SECOND_READ)
+
+    async def _compared(self, block: BlockRead, again: BlockRead, method: ProofMethod) -> ProofMethod | None:
+        """Return the method if a second read confirms the first and fits the bloom."""
         if again.refs - block.refs:
             await self._adopt(block, again)
         if again.refs >= block.refs and block.wanted.may_match(block.header):
-            return ProofMethod.SECOND_PROVIDER if self._node.has_second else ProofMethod.SECOND_READ
-        self._second_reads += 1
-        if self._second_reads == SECOND_READS_MAX:
-            await self._note_disagreement(block.header)
+            return method
+        await self._doubt(block.header, "reads or bloom contradict the logs")
         return None
 
     async def _bloom_proof(self, block: BlockRead) -> ProofMethod | None:
@@ -149,8 +180,11 @@ class Prover:
         await self._note("LATE_LOGS", block=block.header.number, logs=len(again.refs - block.refs))
         await self._emit(FillsSeen(source=Source.POLYGON, sightings=late))
 
-    async def _note_disagreement(self, header: Header) -> None:
-        await self._note("DISAGREEMENT", block=header.number, reason="reads or bloom contradict the logs")
+    async def _doubt(self, header: Header, reason: str) -> None:
+        """Tell of a block that stays unproved, once it was tried often enough."""
+        self._second_reads += 1
+        if self._second_reads == SECOND_READS_MAX:
+            await self._note("DISAGREEMENT", block=header.number, reason=reason)
 
     async def _note(self, code: str, **detail: object) -> None:
         await self._emit(SourceNote(source=Source.POLYGON, code=code, detail=detail))

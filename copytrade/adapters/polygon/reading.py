@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from copytrade.adapters.feeds.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import Answer, Header, LogFilter, Node, RawLog
-from copytrade.adapters.polygon.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon.ranges import AdaptiveRange, narrower
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout, RpcUnavailable
 from copytrade.domain.fills import Sighting
@@ -100,6 +100,14 @@ class LogReader:
         answer = await self._node.logs_of_block(block.header, block.wanted, second_to=block.answer)
         if not self._node.are_independent(block.answer, answer):
             return None
+        return await self._block_of(block.header, block.wanted, answer)
+
+    async def by_receipts(self, block: BlockRead) -> BlockRead:
+        """Read a block from receipts that its header vouches for: nothing can be missing.
+
+        :raises RpcError: no usable answer; FalseReceipts, or RpcRefused and BadAnswer where the node shows none.
+        """
+        answer = await self._node.proved_logs(block.header, block.wanted)
         return await self._block_of(block.header, block.wanted, answer)
 
     async def _wider(self, block: BlockRead) -> BlockRead | None:

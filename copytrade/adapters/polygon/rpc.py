@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 import structlog
 import tenacity
 
+from copytrade.adapters.feeds.retrying import host_of
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 
@@ -79,11 +79,6 @@ class RpcRefused(RpcError):
 
 class BadAnswer(RpcError):
     """The node answered something that cannot be true, or has the wrong shape."""
-
-
-def host_of(url: str) -> str:
-    """Return the part of a URL that may be shown."""
-    return urlsplit(url).hostname or "(no host)"
 
 
 class Endpoint:

@@ -10,13 +10,15 @@ from typing import Final
 import httpx
 import structlog
 
-from copytrade.adapters.feeding import next_of
+from copytrade.adapters.feeds.handover import Handover
+from copytrade.adapters.feeds.quarantine import Quarantine
+from copytrade.adapters.feeds.retrying import jitter_ms
+from copytrade.adapters.feeds.sockets import Connect
 from copytrade.adapters.polygon import decode, websocket
 from copytrade.adapters.polygon.drift import DriftWatch
 from copytrade.adapters.polygon.history import History
 from copytrade.adapters.polygon.live import Live
 from copytrade.adapters.polygon.node import LogFilter, Node, chain_id_of
-from copytrade.adapters.polygon.quarantine import Outbox, Quarantine
 from copytrade.adapters.polygon.reading import LogReader
 from copytrade.adapters.polygon.recent import Pushed, RecentBlocks
 from copytrade.adapters.polygon.rpc import Endpoint, Pool, RpcError, RpcUnavailable, WrongChain
@@ -66,7 +68,7 @@ class PolygonSource(LeaderFillSource):
         stored: StoredLogs,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
-        connector: websocket.Connect = websocket.open_socket,
+        connector: Connect = websocket.open_socket,
     ) -> None:
         self._http_urls: Final = http_urls
         self._ws_urls: Final = ws_urls
@@ -82,17 +84,10 @@ class PolygonSource(LeaderFillSource):
         self._transport: Final = transport
         self._connector: Final = connector
 
-    async def events(self) -> AsyncIterator[SourceEvent]:
-        outbox = Outbox(QUEUE_MAX)
-        feeding = asyncio.create_task(self._feed(outbox), name="polygon.source")
-        try:
-            while True:
-                yield await next_of(outbox.queue, feeding)
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+    def events(self) -> AsyncIterator[SourceEvent]:
+        return Handover(QUEUE_MAX).events(self._feed, name="polygon.source")
 
-    async def _feed(self, outbox: Outbox) -> None:
+    async def _feed(self, outbox: Handover) -> None:
         """Run every reader until one fails for good."""
         pool = Pool(self._http_urls, clock=self._clock, rng=self._rng, transport=self._transport)
         try:
@@ -135,8 +130,8 @@ class PolygonSource(LeaderFillSource):
         if found != self._chain_id:
             raise WrongChain(endpoint.host, f"is on chain {found}, expected chain {self._chain_id}")
 
-    async def _run(self, pool: Pool, outbox: Outbox) -> None:
-        quarantine = Quarantine(outbox.put, self._clock)
+    async def _run(self, pool: Pool, outbox: Handover) -> None:
+        quarantine = Quarantine(Source.POLYGON, outbox.put, self._clock)
         node, recent, pushed = Node(pool), RecentBlocks(), Pushed()
         reader = LogReader(
             node,
@@ -185,7 +180,7 @@ class PolygonSource(LeaderFillSource):
             if self._ws_urls:
                 tasks.create_task(self._socket(live).run(), name="polygon.socket")
 
-    def _drift(self, node: Node, tip: Tip, outbox: Outbox) -> DriftWatch:
+    def _drift(self, node: Node, tip: Tip, outbox: Handover) -> DriftWatch:
         return DriftWatch(
             node,
             decoders=decode.registry(self._exchanges, self._exchanges_v1),
@@ -206,7 +201,7 @@ class PolygonSource(LeaderFillSource):
             connector=self._connector,
         )
 
-    async def _start(self, tip: Tip, outbox: Outbox) -> None:
+    async def _start(self, tip: Tip, outbox: Handover) -> None:
         stored = await self._cursors.cursor(CursorScope())
         outage = _Outage(outbox, self._clock)
         while True:
@@ -219,7 +214,7 @@ class PolygonSource(LeaderFillSource):
                 await outage.on_success()
                 return
 
-    async def _follow(self, tip: Tip, outbox: Outbox, doorbell: asyncio.Event) -> None:
+    async def _follow(self, tip: Tip, outbox: Handover, doorbell: asyncio.Event) -> None:
         """Advance at each ring and at least every poll interval; wait longer while it fails."""
         outage = _Outage(outbox, self._clock)
         while True:
@@ -244,15 +239,13 @@ class PolygonSource(LeaderFillSource):
             return
 
     def _backoff_ms(self, failures: int) -> Millis:
-        """Return full jitter below an exponential ceiling."""
-        ceiling = min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** min(failures, 10))
-        return round(self._rng.uniform(RETRY_FIRST_MS, ceiling))
+        return jitter_ms(self._rng, failures, first_ms=RETRY_FIRST_MS, most_ms=RETRY_MAX_MS)
 
 
 class _Outage:
     """Failed rounds in a row, told once when they last and once when they end."""
 
-    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, outbox: Handover, clock: Clock) -> None:
         self._outbox: Final = outbox
         self._clock: Final = clock
         self._since_ms: Millis = 0

@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
+from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.adapters.polygon.history import History
 from copytrade.adapters.polygon.node import Header, Node
 from copytrade.adapters.polygon.proof import Prover
-from copytrade.adapters.polygon.quarantine import Emit
 from copytrade.adapters.polygon.reading import BlockRead, LogReader, ref_of_sighting
 from copytrade.adapters.polygon.recent import BLOCKS_KEPT, Pushed, RecentBlocks
 from copytrade.adapters.polygon.rpc import BadAnswer

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
+from copytrade.adapters.feeds.retrying import host_of, jitter_ms
+from copytrade.adapters.feeds.sockets import Connect, Socket, SubscriptionRefused, until_it_ends
 from copytrade.adapters.polygon.node import Header, LogFilter, RawLog, parse_header
-from copytrade.adapters.polygon.rpc import host_of
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import LeaderRoll
@@ -24,28 +25,12 @@ CLOSE_TIMEOUT_S: Final = 2.0
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 HEAD_SILENCE_S: Final = 7.5
 """Five blocks of 1.5 s without a new head: the subscription is dead, whatever the socket says."""
-BACKOFF_FIRST_S: Final = 0.25
-BACKOFF_MAX_S: Final = 30.0
+BACKOFF_FIRST_MS: Final = 250
+BACKOFF_MAX_MS: Final = 30_000
 
 _HEADS_ID: Final = 1
 
 _log = structlog.get_logger()
-
-
-class Socket(Protocol):
-    """An open text socket; a broken one raises OSError or WebSocketException."""
-
-    async def send(self, text: str, /) -> None:
-        """Send one text frame."""
-
-    async def recv(self) -> str | bytes:
-        """Return the next frame."""
-
-    async def close(self) -> None:
-        """Close it."""
-
-
-Connect: TypeAlias = Callable[[str], Awaitable[Socket]]
 
 
 class Listener(Protocol):
@@ -62,10 +47,6 @@ class Listener(Protocol):
 
     async def on_reconnected(self, host: str, silent_ms: Millis) -> None:
         """Take note that data flows again after an interruption."""
-
-
-class SubscriptionRefused(Exception):
-    """The node does not accept a subscription."""
 
 
 async def open_socket(url: str) -> Socket:
@@ -109,27 +90,14 @@ class LogSocket:
         while True:
             url = self._urls[self._failures % len(self._urls)]
             reason = await self._live_once(url)
-            ceiling_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures, 8))
-            delay_s = self._rng.uniform(BACKOFF_FIRST_S, max(BACKOFF_FIRST_S, ceiling_s))
+            delay_ms = jitter_ms(self._rng, self._failures, first_ms=BACKOFF_FIRST_MS, most_ms=BACKOFF_MAX_MS)
             self._failures += 1
-            _log.info("polygon.socket_lost", host=host_of(url), reason=reason, retry_in_ms=round(delay_s * 1000))
-            await self._clock.sleep_ms(round(delay_s * 1000))
+            _log.info("polygon.socket_lost", host=host_of(url), reason=reason, retry_in_ms=delay_ms)
+            await self._clock.sleep_ms(delay_ms)
 
     async def _live_once(self, url: str) -> str:
         """Hold one connection until it ends; return why it did."""
-        try:
-            socket = await self._connector(url)
-        except (OSError, WebSocketException, TimeoutError) as error:
-            return f"not opened: {type(error).__name__}"
-        try:
-            await self._converse(url, socket)
-        except TimeoutError:
-            return "no new heads"
-        except (OSError, WebSocketException, SubscriptionRefused) as error:
-            return f"{type(error).__name__}: {error}"[:200]
-        finally:
-            await _close(socket)
-        return "ended"
+        return await until_it_ends(url, self._connector, partial(self._converse, url), silence="no new heads")
 
     async def _converse(self, url: str, socket: Socket) -> None:
         """Subscribe, read, and subscribe anew when the leaders change."""
@@ -242,13 +210,6 @@ class _Session:
     async def _send(self, request_id: int, method: str, params: list[Any]) -> None:
         request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         await self.socket.send(msgspec.json.encode(request).decode())
-
-
-async def _close(socket: Socket) -> None:
-    try:
-        await socket.close()
-    except (OSError, WebSocketException):
-        _log.debug("polygon.socket_close_failed")
 
 
 def _bytes_of(frame: str | bytes) -> bytes:

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from copytrade.adapters.feeds.quarantine import Quarantine
 from copytrade.adapters.polygon.history import V1_END_S, first_block_at
 from copytrade.adapters.polygon.node import Header, Node, chain_id_of
-from copytrade.adapters.polygon.quarantine import Quarantine
 from copytrade.adapters.polygon.reading import LogReader
 from copytrade.adapters.polygon.rpc import BadAnswer, Pool, RpcError, RpcUnusable, WrongChain
-from copytrade.domain.fills import Sighting
+from copytrade.domain.fills import Sighting, Source
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import SourceEvent
@@ -98,7 +98,7 @@ async def open_witness(
         node,
         exchanges=tuple(address.lower() for address in exchanges),
         exchanges_v1=tuple(address.lower() for address in exchanges_v1),
-        quarantine=Quarantine(refuse, clock),
+        quarantine=Quarantine(Source.POLYGON, refuse, clock),
         clock=clock,
     )
     try:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
+from copytrade.adapters.feeds.sockets import SubscriptionRefused
+from copytrade.adapters.feeds.trade_fields import (
+    AMOUNT_MAX,
+    MalformedError,
+    nearest_micro,
+    positive,
+    refuse_constant,
+    side_of,
+    stamp_of,
+    token_of,
+    tx_hash_of,
+)
 from copytrade.domain.fills import LeaderFill, LeaderRole, Side, Sighting, Source
-from copytrade.domain.units import MICRO, Millis, Price, Shares, Usdc, format_micro, price_half_up
+from copytrade.domain.units import Millis, Price, Shares, Usdc, format_micro, price_half_up
 
 ACTIVITY: Final = "activity"
-AMOUNT_MAX: Final = Decimal(10**12)
-STAMP_MIN_S: Final = 1_500_000_000
-STAMP_MAX_S: Final = 4_000_000_000
 REFUSAL_CHARS_MAX: Final = 300
-
-_HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
-_TOKEN: Final = re.compile(r"[1-9][0-9]{0,77}")
 
 
 class Topic(StrEnum):
@@ -29,18 +34,6 @@ class Topic(StrEnum):
 
     MATCHED = "orders_matched"
     TRADES = "trades"
-
-
-class MalformedError(Exception):
-    """A frame or message cannot be taken at face value; `reason` is a short code."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class SubscriptionRefused(Exception):
-    """The stream answered a subscription with an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,29 +151,21 @@ def parse_row(message: Message) -> ActivityRow:
     :raises MalformedError: a field cannot be right.
     """
     row = _payload_of(message)
-    token, side = row.get("asset"), row.get("side")
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise MalformedError("token")
-    if not isinstance(side, str) or side not in {"BUY", "SELL"}:
-        raise MalformedError("side")
-    tx_hash, stamp = row.get("transactionHash"), row.get("timestamp")
-    if not isinstance(tx_hash, str) or not _HASH.fullmatch(tx_hash):
-        raise MalformedError("transaction-hash")
-    if not isinstance(stamp, int) or not STAMP_MIN_S <= stamp <= STAMP_MAX_S:
-        raise MalformedError("timestamp")
-    size, price = _number(row.get("size"), "size", AMOUNT_MAX), _number(row.get("price"), "price", Decimal(1))
-    shares = _nearest_micro(size)
-    if not shares or not _nearest_micro(price):
+    token, side = token_of(row.get("asset")), side_of(row.get("side"))
+    tx_hash, stamp = tx_hash_of(row.get("transactionHash")), stamp_of(row.get("timestamp"))
+    size, price = positive(row.get("size"), "size", AMOUNT_MAX), positive(row.get("price"), "price", Decimal(1))
+    shares = nearest_micro(size)
+    if not shares or not nearest_micro(price):
         raise MalformedError("too-small")
     return ActivityRow(
         topic=Topic(message.type),
         leader=message.wallet,
-        tx_hash=tx_hash.lower(),
+        tx_hash=tx_hash,
         token_id=token,
-        side=Side(side),
+        side=side,
         size=shares,
-        price=_nearest_micro(price),
-        usdc=_nearest_micro(size * price),
+        price=nearest_micro(price),
+        usdc=nearest_micro(size * price),
         timestamp_s=stamp,
         payload=message.text,
     )
@@ -191,7 +176,7 @@ def _payload_of(message: Message) -> dict[str, Any]:
     if message.type not in set(Topic):
         raise MalformedError("unknown-type")
     try:
-        whole = json.loads(message.text, parse_float=Decimal, parse_constant=_refuse_constant)
+        whole = json.loads(message.text, parse_float=Decimal, parse_constant=refuse_constant)
     except (ValueError, ArithmeticError, RecursionError):
         raise MalformedError("not-json") from None
     payload = whole.get("payload")
@@ -200,21 +185,7 @@ def _payload_of(message: Message) -> dict[str, Any]:
     return payload
 
 
-def _number(value: object, field: str, most: Decimal) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 < value <= most:
-        raise MalformedError(field)
-    return Decimal(value)
-
-
-def _nearest_micro(value: Decimal) -> int:
-    return int((value * MICRO).quantize(Decimal(1), rounding=ROUND_HALF_UP))
-
-
 def _text(amount: int) -> str:
     """Write micro-units without trailing zeros: one amount has one spelling."""
     text = format_micro(amount)
     return text.rstrip("0").rstrip(".")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeAlias
-from urllib.parse import urlsplit
+from functools import partial
+from typing import Any, Final, Protocol
 
 import structlog
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
-from copytrade.adapters.rtds.decode import ACTIVITY, SubscriptionRefused, Topic
+from copytrade.adapters.feeds.retrying import host_of, jitter_ms
+from copytrade.adapters.feeds.sockets import Connect, Socket, until_it_ends
+from copytrade.adapters.rtds.decode import ACTIVITY, Topic
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 
@@ -31,8 +31,8 @@ OVERLAP_MS: Final = 5_000
 STEADY_MS: Final = 60_000
 """A connection that carried data for so long was a good one: the next failure is the first again."""
 OUTAGE_MS: Final = 60_000
-BACKOFF_FIRST_S: Final = 0.25
-BACKOFF_MAX_S: Final = 30.0
+BACKOFF_FIRST_MS: Final = 250
+BACKOFF_MAX_MS: Final = 30_000
 OPEN_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 0.5
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -41,22 +41,6 @@ SUBSCRIBE: Final = json.dumps(
 )
 
 _log = structlog.get_logger()
-
-
-class Socket(Protocol):
-    """An open text socket; a broken one raises OSError or WebSocketException."""
-
-    async def send(self, text: str, /) -> None:
-        """Send one text frame."""
-
-    async def recv(self) -> str | bytes:
-        """Return the next frame."""
-
-    async def close(self) -> None:
-        """Close it."""
-
-
-Connect: TypeAlias = Callable[[str], Awaitable[Socket]]
 
 
 class Listener(Protocol):
@@ -176,8 +160,7 @@ class ActivitySocket:
         self._failures = 1 if line.carried.done() and lived_ms >= STEADY_MS else self._failures + 1
         if all(task.done() for task in self._tasks.values()):
             await self._on_loss(reason)
-        ceiling_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures, 8))
-        delay_ms = round(self._rng.uniform(BACKOFF_FIRST_S, ceiling_s) * 1000)
+        delay_ms = jitter_ms(self._rng, self._failures, first_ms=BACKOFF_FIRST_MS, most_ms=BACKOFF_MAX_MS)
         _log.info("rtds.connection_lost", host=host_of(self._url), reason=reason, retry_in_ms=delay_ms)
         await self._clock.sleep_ms(delay_ms)
 
@@ -190,19 +173,8 @@ class ActivitySocket:
 
     async def _live(self, line: _Line) -> str:
         """Hold one connection until it ends; return why it did."""
-        try:
-            socket = await self._connector(self._url)
-        except (OSError, WebSocketException, TimeoutError) as error:
-            return f"not opened: {type(error).__name__}"
-        try:
-            await self._converse(socket, line)
-        except TimeoutError:
-            return "no activity"
-        except (OSError, WebSocketException, SubscriptionRefused) as error:
-            return f"{type(error).__name__}: {error}"[:200]
-        finally:
-            await _close(socket)
-        return "ended"
+        converse = partial(self._converse, line=line)
+        return await until_it_ends(self._url, self._connector, converse, silence="no activity")
 
     async def _converse(self, socket: Socket, line: _Line) -> None:
         pinging = asyncio.create_task(self._keep_pinging(socket), name=f"rtds.ping.{line.number}")
@@ -242,15 +214,3 @@ class ActivitySocket:
         if not line.carried.done():
             line.carried.set_result(heard_ms - self._last_data_ms)
         self._last_data_ms = max(self._last_data_ms, heard_ms)
-
-
-def host_of(url: str) -> str:
-    """Return where a URL points, without what may be secret in it."""
-    return urlsplit(url).hostname or "?"
-
-
-async def _close(socket: Socket) -> None:
-    try:
-        await socket.close()
-    except (OSError, WebSocketException):
-        _log.debug("rtds.close_failed")

@@ -5,28 +5,24 @@ It has no cursor and confirms nothing: what it missed is gone, and what it said 
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Final
 
-import structlog
-
-from copytrade.adapters.feeding import next_of
-from copytrade.adapters.rtds.decode import MalformedError, parse_message, parse_row, split_frame
+from copytrade.adapters.feeds.handover import Handover
+from copytrade.adapters.feeds.quarantine import Emit, Quarantine
+from copytrade.adapters.feeds.retrying import host_of
+from copytrade.adapters.feeds.sockets import Connect
+from copytrade.adapters.feeds.trade_fields import MalformedError
+from copytrade.adapters.rtds.decode import parse_message, parse_row, split_frame
 from copytrade.adapters.rtds.identity import Identities
-from copytrade.adapters.rtds.socket import ActivitySocket, Connect, Listener, host_of, open_socket
+from copytrade.adapters.rtds.socket import ActivitySocket, Listener, open_socket
 from copytrade.domain.fills import Sighting, Source
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import FillsSeen, LeaderFillSource, LeaderRoll, SourceEvent, SourceNote
 
 QUEUE_MAX: Final = 1_000
-PAYLOAD_CHARS_MAX: Final = 4_096
-NOTES_PER_WINDOW: Final = 30
-WINDOW_MS: Final = 60_000
-
-_log = structlog.get_logger()
 
 
 class RtdsSource(LeaderFillSource):
@@ -47,20 +43,13 @@ class RtdsSource(LeaderFillSource):
         self._rng: Final = random.Random(seed)
         self._connector: Final = connector
 
-    async def events(self) -> AsyncIterator[SourceEvent]:
-        queue: asyncio.Queue[SourceEvent] = asyncio.Queue(maxsize=QUEUE_MAX)
-        feeding = asyncio.create_task(self._feed(queue), name="rtds.source")
-        try:
-            while True:
-                yield await next_of(queue, feeding)
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+    def events(self) -> AsyncIterator[SourceEvent]:
+        return Handover(QUEUE_MAX).events(self._feed, name="rtds.source")
 
-    async def _feed(self, queue: asyncio.Queue[SourceEvent]) -> None:
+    async def _feed(self, outbox: Handover) -> None:
         while not self._roll.leaders():
             await self._roll.changed()
-        ear = _Ear(queue, host=host_of(self._url), clock=self._clock, roll=self._roll)
+        ear = _Ear(outbox.put, host=host_of(self._url), clock=self._clock, roll=self._roll)
         socket = ActivitySocket(self._url, listener=ear, clock=self._clock, rng=self._rng, connector=self._connector)
         await socket.run()
 
@@ -68,21 +57,20 @@ class RtdsSource(LeaderFillSource):
 class _Ear(Listener):
     """Turns frames into events: leaders' fills not told before, and notes."""
 
-    def __init__(self, queue: asyncio.Queue[SourceEvent], *, host: str, clock: Clock, roll: LeaderRoll) -> None:
-        self._queue: Final = queue
+    def __init__(self, emit: Emit, *, host: str, clock: Clock, roll: LeaderRoll) -> None:
+        self._emit: Final = emit
         self._host: Final = host
         self._clock: Final = clock
         self._roll: Final = roll
         self._identities: Final = Identities()
-        self._window_start_ms: Millis | None = None
-        self._in_window = 0
+        self._quarantine: Final = Quarantine(Source.RTDS, emit, clock)
 
     async def on_frame(self, frame: str | bytes, connection: int) -> bool:
         now_ms = self._clock.now_ms()
         try:
             texts = split_frame(frame)
         except MalformedError as error:
-            await self._quarantine(error.reason, frame)
+            await self._quarantine.put(error.reason, _text_of(frame))
             return False
         is_activity = False
         sightings: list[Sighting] = []
@@ -92,13 +80,13 @@ class _Ear(Listener):
                 is_activity = True
                 row = parse_row(message) if message.wallet in self._roll.leaders() else None
             except MalformedError as error:
-                await self._quarantine(error.reason, text)
+                await self._quarantine.put(error.reason, text)
                 continue
             key = self._identities.new_key_of(row, connection) if row else None
             if row and key:
                 sightings.append(row.sighting(key, detected_at_ms=now_ms))
         if sightings:
-            await self._queue.put(FillsSeen(source=Source.RTDS, sightings=tuple(sightings)))
+            await self._emit(FillsSeen(source=Source.RTDS, sightings=tuple(sightings)))
         return is_activity
 
     async def on_lost(self, reason: str, silent_ms: Millis) -> None:
@@ -109,17 +97,8 @@ class _Ear(Listener):
 
     async def _note(self, code: str, reason: str, silent_ms: Millis) -> None:
         detail = {"host": self._host, "seconds_without_data": silent_ms / 1000, "reason": reason}
-        await self._queue.put(SourceNote(source=Source.RTDS, code=code, detail=detail))
+        await self._emit(SourceNote(source=Source.RTDS, code=code, detail=detail))
 
-    async def _quarantine(self, reason: str, payload: str | bytes) -> None:
-        """Keep a refused thing, up to a rate."""
-        now_ms = self._clock.monotonic_ms()
-        if self._window_start_ms is None or now_ms - self._window_start_ms >= WINDOW_MS:
-            self._window_start_ms, self._in_window = now_ms, 0
-        self._in_window += 1
-        if self._in_window > NOTES_PER_WINDOW:
-            return
-        text = payload.decode(errors="replace") if isinstance(payload, bytes) else payload
-        _log.warning("rtds.quarantined", reason=reason)
-        detail = {"reason": reason, "payload": text[:PAYLOAD_CHARS_MAX]}
-        await self._queue.put(SourceNote(source=Source.RTDS, code="QUARANTINED", detail=detail))
+
+def _text_of(frame: str | bytes) -> str:
+    return frame.decode(errors="replace") if isinstance(frame, bytes) else frame

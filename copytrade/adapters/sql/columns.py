@@ -57,6 +57,12 @@ def instant_text(value: int) -> str:
     return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
 
 
+def _real(value: int) -> float:
+    if abs(value) > REAL_EXACT_MAX:
+        raise ValueError(f"{value} micro-units are more than SQLite keeps exactly")
+    return value / MICRO
+
+
 class Id(TypeDecorator[UUID]):
     """A UUID."""
 
@@ -89,11 +95,10 @@ class Micro(TypeDecorator[int]):
         """
         if value is None:
             return None
-        if not _is_sqlite(dialect):
-            return value * _SIX_DECIMALS
-        if abs(value) > REAL_EXACT_MAX:
-            raise ValueError(f"{value} micro-units are more than SQLite keeps exactly")
-        return value / MICRO
+        return _real(value) if _is_sqlite(dialect) else value * _SIX_DECIMALS
+
+    def bind_processor(self, dialect: Dialect) -> Convert | None:
+        return _unless_null(_real) if _is_sqlite(dialect) else super().bind_processor(dialect)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
         return None if value is None else round(value * MICRO)

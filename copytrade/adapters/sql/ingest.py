@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Boolean, Connection, bindparam, case, null, select, update
 
@@ -14,11 +13,13 @@ from copytrade.adapters.sql.statements import chunks
 from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
 from copytrade.domain.dedupe import KnownFill, join
 from copytrade.domain.fills import Source
+from copytrade.domain.ids import raw_row_id
 from copytrade.domain.leaders import is_copied
 from copytrade.ports.ledger import Ingested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
 
     from sqlalchemy import Table
 
@@ -167,7 +168,7 @@ def raw_values(sighting: Sighting, fill_id: UUID, *, now_ms: Millis) -> Values:
     """Return every column of `leader_fill_raw`."""
     source = sighting.fill.source
     return {
-        "id": uuid5(NAMESPACE_URL, f"leader_fill_raw|{source}|{sighting.source_key}"),
+        "id": raw_row_id(source, sighting.source_key),
         "source": source,
         "source_key": sighting.source_key,
         "leader_fill_id": fill_id,

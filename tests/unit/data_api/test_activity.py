@@ -14,7 +14,8 @@ import pytest
 
 from copytrade.adapters.data_api.activity import DataApiActivity
 from copytrade.adapters.data_api.activity_decode import parse_event, parse_holding
-from copytrade.adapters.data_api.decode import MalformedRowError, parse_page
+from copytrade.adapters.data_api.decode import parse_page
+from copytrade.adapters.feeds.trade_fields import MalformedError
 from copytrade.domain.leader_events import LeaderEventKind
 from copytrade.ports.leader_events import ActivityUnavailableError
 from tests.makers import LEADER, NOW_MS, OTHER, micro
@@ -92,7 +93,7 @@ def test_a_condition_of_62_digits_is_the_one_of_64() -> None:
     ],
 )
 def test_a_row_that_cannot_be_right_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
-    with pytest.raises(MalformedRowError, match=reason):
+    with pytest.raises(MalformedError, match=reason):
         parsed(a_row(**changes))
 
 
@@ -100,7 +101,7 @@ def test_a_position_is_a_token_and_its_shares() -> None:
     page = parse_page(json.dumps({"data": [a_row(token_id=TOKEN, current_size=0.05)]}).encode())
 
     assert parse_holding(page.rows[0], LEADER) == (TOKEN, micro("0.05"))
-    with pytest.raises(MalformedRowError, match="token"):
+    with pytest.raises(MalformedError, match="token"):
         parse_holding(a_row(current_size=1), LEADER)
 
 

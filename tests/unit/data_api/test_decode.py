@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copytrade.adapters.data_api.decode import (
-    MalformedRowError,
     NotAnEnvelope,
     nearest_micro,
     parse_page,
     parse_row,
 )
+from copytrade.adapters.feeds.trade_fields import MalformedError
 from copytrade.domain.fills import LeaderRole, Side
 from tests.makers import LEADER, NOW_MS
 from tests.unit.data_api.fake_api import NOW_S, TOKEN, a_row, tx
@@ -94,7 +94,7 @@ def test_a_row_that_is_no_trade_is_left_out(changes):
     ],
 )
 def test_a_row_with_a_field_that_cannot_be_right_is_refused(changes, reason):
-    with pytest.raises(MalformedRowError) as refused:
+    with pytest.raises(MalformedError) as refused:
         parsed(**changes)
 
     assert refused.value.reason == reason
@@ -102,7 +102,7 @@ def test_a_row_with_a_field_that_cannot_be_right_is_refused(changes, reason):
 
 @pytest.mark.parametrize("row", [None, 1, "row", [], [a_row()]])
 def test_what_is_no_row_is_refused(row):
-    with pytest.raises(MalformedRowError):
+    with pytest.raises(MalformedError):
         parse_row(row, LEADER)
 
 
@@ -149,7 +149,7 @@ def test_random_fields_parse_or_are_refused(fields):
     body = json.dumps({"data": [a_row() | fields]}).encode()
     try:
         row = parse_row(parse_page(body).rows[0], LEADER)
-    except MalformedRowError:
+    except MalformedError:
         return
     if row is not None:
         assert row.size > 0

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 
-from copytrade.sandbox.digest import logs_bloom
-from tests.unit.polygon.raw_logs import raw_log
+from copytrade.sandbox import trie
+from copytrade.sandbox.digest import Rlp, logs_bloom, rlp
+from tests.unit.polygon.raw_logs import STANDARD, STRANGER, raw_log
 
 GENESIS_S = 1_790_000_000
 BLOCK_S = 2
@@ -35,8 +36,41 @@ class Block:
             "parentHash": self.parent_hash,
             "timestamp": hex(self.timestamp_s),
             "logsBloom": logs_bloom(item for log in self.logs for item in (log["address"], *log["topics"])),
+            "receiptsRoot": trie.root([encoded_receipt(receipt) for receipt in self.receipts()]),
             "transactions": [log["transactionHash"] for log in self.logs],
         }
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """Return a receipt for each log."""
+        return [
+            {
+                "type": "0x2",
+                "status": "0x1",
+                "cumulativeGasUsed": hex(21_000 * (at + 1)),
+                "logsBloom": logs_bloom((log["address"], *log["topics"])),
+                "logs": [log],
+                "transactionHash": log["transactionHash"],
+                "from": STRANGER,
+                "to": STANDARD,
+            }
+            for at, log in enumerate(self.logs)
+        ]
+
+
+def encoded_receipt(receipt: dict[str, Any]) -> bytes:
+    """Return a receipt as the root in a header covers it."""
+    spent = int(receipt["cumulativeGasUsed"], 16).to_bytes(8).lstrip(b"\0")
+    logs: list[Rlp] = [
+        [_bytes(log["address"]), [_bytes(topic) for topic in log["topics"]], _bytes(log["data"])]
+        for log in receipt["logs"]
+    ]
+    kind, status = int(receipt["type"], 16), int(receipt["status"], 16)
+    body = rlp([b"\x01" if status else b"", spent, _bytes(receipt["logsBloom"]), logs])
+    return bytes([kind]) + body if kind else body
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
 
 
 def tx(name: object) -> str:
@@ -141,7 +175,13 @@ class FakeChain:
             return {"result": block and block.header()}
         if method == "eth_getBlockReceipts":
             block = self.by_hash(params[0]) if len(params[0]) == 66 else self.by_name(params[0])
-            return {"result": block and [{"logs": [log]} for log in block.logs]}
+            return {"result": block and block.receipts()}
+        if method == "eth_getBlockByHash":
+            block = self.by_hash(params[0])
+            return {"result": block and block.header()}
+        if method == "eth_getTransactionReceipt":
+            every = (receipt for block in self.blocks for receipt in block.receipts())
+            return {"result": next((one for one in every if one["transactionHash"] == params[0]), None)}
         assert method == "eth_getLogs"
         return self.logs(params[0])
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from copytrade.adapters.polygon.proof import RECEIPTS_BURST, RECEIPTS_EVERY_MS
 from copytrade.ports.leader_fills import Cursor, CursorScope, FillsRemoved, ProofMethod
 from tests.makers import a_leader
 from tests.unit.polygon.fake_chain import FakeChain, tx
@@ -38,6 +39,14 @@ def empty_logs(method: str, _params: list[Any]) -> Any:
 
 def pruned(method: str, params: list[Any]) -> Any:
     return {"result": None} if method == "eth_getBlockReceipts" else empty_logs(method, params)
+
+
+def refusal() -> dict[str, Any]:
+    return {"error": {"code": -32601, "message": "the method is not available"}}
+
+
+def own(log: dict[str, Any]) -> bool:
+    return LEADER[2:] in str(log["topics"][2])
 
 
 def no_bloom(chain: FakeChain) -> Answer:
@@ -75,7 +84,7 @@ def test_two_providers_prove_blocks_with_and_without_fills():
     virtual(story)
 
 
-def test_one_provider_proves_by_bloom_and_second_read_and_says_so():
+def test_one_provider_proves_by_bloom_and_receipts_and_says_so():
     async def story() -> None:
         chain, kept = a_chain(), Kept()
         async with watching(chain, Roll(since_block(20)), kept):
@@ -84,7 +93,7 @@ def test_one_provider_proves_by_bloom_and_second_read_and_says_so():
             await some_blocks(chain)
 
         assert {one.is_single_source for one in kept.proved} == {True}
-        assert set().union(*(one.methods for one in kept.proved)) == {ProofMethod.BLOOM, ProofMethod.SECOND_READ}
+        assert set().union(*(one.methods for one in kept.proved)) == {ProofMethod.BLOOM, ProofMethod.RECEIPTS}
         proved = kept.cursors[GLOBAL].proved_block
         assert proved is not None
         assert proved >= chain.head.number - 8
@@ -125,6 +134,106 @@ def test_a_node_that_hides_a_leaders_logs_is_found_out_by_a_wider_read():
 
         assert kept.transactions() == [tx("hidden")]
         assert kept.notes("LATE_LOGS")
+
+    virtual(story)
+
+
+def test_receipts_that_come_one_by_one_prove_a_block_too():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        chain.faults = lambda method, _params: refusal() if method == "eth_getBlockReceipts" else None
+        async with watching(chain, Roll(since_block(20)), kept):
+            chain.mine(*(chain.fill(at) for at in range(40)))
+            await some_blocks(chain)
+
+        assert set().union(*(one.methods for one in kept.proved)) == {ProofMethod.BLOOM, ProofMethod.RECEIPTS}
+
+    virtual(story)
+
+
+def test_the_only_node_proves_no_silence_where_it_shows_no_receipts():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        bloomless = no_bloom(chain)
+        chain.faults = lambda method, params: refusal() if "Receipt" in method else bloomless(method, params)
+        async with watching(chain, Roll(since_block(20)), kept):
+            for at in range(3):
+                chain.mine(chain.fill(at), chain.fill("another", maker=STRANGER))
+                await asyncio.sleep(1.5)
+            silent = chain.mine(chain.fill("a stranger", maker=STRANGER))
+            await some_blocks(chain)
+
+        # A block of no transactions has the root of no receipts.
+        methods = {method for one in kept.proved for method in one.methods}
+        assert methods == {ProofMethod.SECOND_READ, ProofMethod.RECEIPTS}
+        assert kept.cursors[GLOBAL].proved_block == silent.number - 1
+        assert [note.detail["block"] for note in kept.notes("DISAGREEMENT")] == [silent.number]
+
+    virtual(story)
+
+
+def test_receipts_that_are_not_those_of_the_header_prove_nothing():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+
+        def hide_everywhere(method: str, params: list[Any]) -> Any:
+            if method == "eth_getBlockReceipts":
+                answer = chain.answer(method, params)
+                return {
+                    "result": [one | {"logs": [log for log in one["logs"] if not own(log)]} for one in answer["result"]]
+                }
+            answer = chain.answer(method, params)
+            return {"result": [log for log in answer["result"] if not own(log)]} if method == "eth_getLogs" else None
+
+        chain.faults = hide_everywhere
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            hidden = chain.mine(chain.fill("hidden"), chain.fill("other", maker=STRANGER))
+            await some_blocks(chain)
+            assert kept.cursors[GLOBAL].proved_block == hidden.number - 1
+            assert len(kept.notes("DISAGREEMENT")) == 1
+
+            chain.faults = lambda method, _params: None
+            await some_blocks(chain)
+            proved = kept.cursors[GLOBAL].proved_block
+
+        assert kept.transactions() == [tx("hidden")]
+        assert proved is not None
+        assert proved > hidden.number
+
+    virtual(story)
+
+
+def test_a_node_that_leaves_blooms_out_proves_nothing_by_them():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+
+        def blank(method: str, params: list[Any]) -> Any:
+            answer = chain.answer(method, params)
+            fields = {"logsBloom": "0x" + "00" * 256, "transactionsRoot": tx("some")}
+            return {"result": answer["result"] and answer["result"] | fields} if "BlockByNumber" in method else None
+
+        chain.faults = lambda method, params: empty_logs(method, params) or blank(method, params)
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            chain.mine(chain.fill("hidden"))
+            await some_blocks(chain)
+
+        assert kept.transactions() == [tx("hidden")]
+        assert {method for one in kept.proved for method in one.methods} == {ProofMethod.RECEIPTS}
+
+    virtual(story)
+
+
+def test_the_receipts_of_few_blocks_are_asked_for_at_a_time():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        chain.faults = no_bloom(chain)
+        async with watching(chain, Roll(since_block(20)), kept):
+            await asyncio.sleep(2)
+            chain.mine_empty(80)
+            await asyncio.sleep(10)
+
+        due = 12_000 // RECEIPTS_EVERY_MS
+        assert due < chain.calls["eth_getBlockReceipts"] <= due + RECEIPTS_BURST
 
     virtual(story)
 

@@ -11,9 +11,10 @@ from typing import Any
 import websockets.asyncio.server
 from websockets.exceptions import InvalidURI
 
+from copytrade.adapters.feeds.sockets import Connect
 from copytrade.adapters.polygon import decode
 from copytrade.adapters.polygon.node import MAKERS_PER_FILTER, WHOLE_EXCHANGE_ABOVE, Header, LogFilter
-from copytrade.adapters.polygon.websocket import BACKOFF_MAX_S, Connect, Listener, LogSocket, open_socket
+from copytrade.adapters.polygon.websocket import BACKOFF_MAX_MS, Listener, LogSocket, open_socket
 from tests.makers import a_leader
 from tests.unit.polygon.fake_chain import FakeChain, FakeSocket
 from tests.unit.polygon.raw_logs import LEADER, LIVE, STRANGER
@@ -135,7 +136,7 @@ def test_attempts_are_spread_with_a_ceiling_and_go_over_all_urls():
     assert [url for url, _ in attempts[:4]] == ["wss://a.test", "wss://b.test"] * 2
     assert 30 <= len(attempts) <= 200
     assert min(gaps) >= 250
-    assert max(gaps) <= BACKOFF_MAX_S * 1000
+    assert max(gaps) <= BACKOFF_MAX_MS
     assert len(set(gaps[-20:])) > 10
 
 

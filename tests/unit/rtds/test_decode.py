@@ -9,14 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copytrade.adapters.rtds.decode import (
-    ActivityRow,
-    MalformedError,
-    SubscriptionRefused,
-    parse_message,
-    parse_row,
-    split_frame,
-)
+from copytrade.adapters.feeds.sockets import SubscriptionRefused
+from copytrade.adapters.feeds.trade_fields import MalformedError
+from copytrade.adapters.rtds.decode import ActivityRow, parse_message, parse_row, split_frame
 from copytrade.domain.fills import LeaderRole, Side, Source
 from tests.makers import LEADER, NOW_MS
 from tests.unit.rtds.fake_stream import TOKEN, a_message, tx

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -22,33 +21,21 @@ Emit: TypeAlias = Callable[[SourceEvent], Awaitable[None]]
 _log = structlog.get_logger()
 
 
-class Outbox:
-    """The bounded queue to the consumer; who asked first is served first, also when it is full."""
-
-    def __init__(self, events_max: int) -> None:
-        self.queue: Final[asyncio.Queue[SourceEvent]] = asyncio.Queue(maxsize=events_max)
-        self._turn: Final = asyncio.Lock()
-
-    async def put(self, event: SourceEvent) -> None:
-        """Hand an event over, waiting while the consumer is behind."""
-        async with self._turn:
-            await self.queue.put(event)
-
-
 class Quarantine:
     """Turns each refused thing into a QUARANTINED note; beyond the rate it only counts them."""
 
-    def __init__(self, emit: Emit, clock: Clock) -> None:
+    def __init__(self, source: Source, emit: Emit, clock: Clock) -> None:
+        self._source: Final = source
         self._emit: Final = emit
         self._clock: Final = clock
         self._window_start_ms: Millis | None = None
         self._in_window = 0
-        self.total = 0
+        self._total = 0
         self._untold = 0
 
     async def put(self, reason: str, payload: str) -> None:
         """Record one thing and why it was refused."""
-        self.total += 1
+        self._total += 1
         now_ms = self._clock.monotonic_ms()
         if self._window_start_ms is None or now_ms - self._window_start_ms >= WINDOW_MS:
             self._window_start_ms, self._in_window = now_ms, 0
@@ -56,9 +43,9 @@ class Quarantine:
         if self._in_window > NOTES_PER_WINDOW:
             self._untold += 1
             return
-        _log.warning("polygon.quarantined", reason=reason, total=self.total)
-        detail = {"reason": reason, "payload": payload[:PAYLOAD_CHARS_MAX], "total": self.total}
+        _log.warning("source.quarantined", source=self._source, reason=reason, total=self._total)
+        detail = {"reason": reason, "payload": payload[:PAYLOAD_CHARS_MAX], "total": self._total}
         if self._untold:
             detail["suppressed"] = self._untold
             self._untold = 0
-        await self._emit(SourceNote(source=Source.POLYGON, code="QUARANTINED", detail=detail))
+        await self._emit(SourceNote(source=self._source, code="QUARANTINED", detail=detail))
