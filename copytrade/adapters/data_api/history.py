@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import httpx
 
-from copytrade.adapters.data_api.activity_decode import amount
-from copytrade.adapters.data_api.decode import STAMP_MAX_S, STAMP_MIN_S, MalformedRowError, nearest_micro
 from copytrade.adapters.data_api.requests import TRADES_PER_SECOND, WALLET_PER_SECOND, ApiError, Route
+from copytrade.adapters.feeds.trade_fields import STAMP_MAX_S, STAMP_MIN_S, MalformedError, amount_micro, nearest_micro
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.ranking import Flow, Holding
 from copytrade.domain.units import Millis, Usdc
@@ -57,7 +56,7 @@ class DataApiHistories(AccountHistories):
                 trade_usdc=traded,
                 is_cut=is_cut,
             )
-        except MalformedRowError as error:
+        except MalformedError as error:
             raise HistoryUnavailableError(f"data_api: a row of {account} makes no sense ({error.reason})") from error
 
     async def _holdings(self, account: str) -> tuple[Holding, ...]:
@@ -92,22 +91,22 @@ async def _pages(route: Route, query: dict[str, str], *, pages_max: int) -> tupl
 
 def _flow(row: Any, account: str) -> Flow:
     if not isinstance(row, dict) or str(row.get("proxy_wallet", "")).lower() != account:
-        raise MalformedRowError("another-wallet")
+        raise MalformedError("another-wallet")
     kind, stamp = row.get("type"), row.get("timestamp")
     if isinstance(stamp, bool) or not isinstance(stamp, int) or not STAMP_MIN_S <= stamp <= STAMP_MAX_S:
-        raise MalformedRowError("timestamp")
+        raise MalformedError("timestamp")
     condition_id = _text(row, "condition_id")
-    cash, shares, token_id = amount(row.get("usdc_size", 0), "usdc-size"), 0, ""
+    cash, shares, token_id = amount_micro(row.get("usdc_size", 0), "usdc-size"), 0, ""
     if kind == "TRADE":
         side, token_id = _text(row, "side"), _text(row, "token_id")
         if side not in {"BUY", "SELL"} or not token_id:
-            raise MalformedRowError("side")
-        size = amount(row.get("size"), "size")
+            raise MalformedError("side")
+        size = amount_micro(row.get("size"), "size")
         cash, shares = (-cash, size) if side == "BUY" else (cash, -size)
     elif kind in CASH_SIGN:
         cash *= CASH_SIGN[kind]
     else:
-        raise MalformedRowError("type")
+        raise MalformedError("type")
     return Flow(
         event=_text(row, "event_slug") or condition_id,
         condition_id=condition_id,
@@ -121,21 +120,21 @@ def _flow(row: Any, account: str) -> Flow:
 
 def _holding(row: Any) -> Holding:
     if not isinstance(row, dict):
-        raise MalformedRowError("not-an-object")
-    shares = amount(row.get("current_size"), "size")
+        raise MalformedError("not-an-object")
+    shares = amount_micro(row.get("current_size"), "size")
     return Holding(
         event=_text(row, "event_slug") or _text(row, "condition_id"),
         token_id=_text(row, "token_id"),
         shares=shares,
-        value=shares * amount(row.get("current_price", 0), "price") // 1_000_000,
+        value=shares * amount_micro(row.get("current_price", 0), "price") // 1_000_000,
     )
 
 
 def _traded(row: Any) -> Usdc:
     """Return what a trade was worth without its fee."""
     if not isinstance(row, dict):
-        raise MalformedRowError("not-an-object")
-    return amount(row.get("size"), "size") * amount(row.get("price"), "price") // 1_000_000
+        raise MalformedError("not-an-object")
+    return amount_micro(row.get("size"), "size") * amount_micro(row.get("price"), "price") // 1_000_000
 
 
 def _ranked(row: Any) -> Ranked:
@@ -143,18 +142,18 @@ def _ranked(row: Any) -> Ranked:
         pnl = row["pnl"]
         address = normal_address(str(row.get("user_id") or row.get("proxy_wallet") or ""))
         return Ranked(address=address, name=str(row.get("user_name") or ""), pnl=_signed(pnl))
-    except (KeyError, TypeError, AttributeError, ValueError, MalformedRowError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, MalformedError) as error:
         raise HistoryUnavailableError("data_api: a row of the leaderboard makes no sense") from error
 
 
 def _signed(value: object) -> Usdc:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise MalformedRowError("pnl")
+        raise MalformedError("pnl")
     return nearest_micro(Decimal(value))
 
 
 def _text(row: dict[str, Any], name: str) -> str:
     written = row.get(name) or ""
     if not isinstance(written, str):
-        raise MalformedRowError(name.replace("_", "-"))
+        raise MalformedError(name.replace("_", "-"))
     return written

@@ -98,6 +98,14 @@ def nearest_micro(value: Decimal) -> int:
     return int((value * MICRO).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
+def amount_micro(value: object, field: str) -> int:
+    """Return a number of shares or dollars, zero too, in micro-units.
+
+    :raises MalformedError: it is no number, negative or absurd.
+    """
+    return nearest_micro(amount(value, field, AMOUNT_MAX))
+
+
 def refuse_constant(name: str) -> NoReturn:
     """Refuse what JSON does not know, NaN and the infinities; for `json.loads`."""
     raise ValueError(name)
