@@ -21,6 +21,7 @@ from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.adapters.sql.rows import leader_values
 from copytrade.adapters.sql.tables import leader
 from copytrade.adapters.system import SystemClock
+from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
 from copytrade.domain.sizing import SizingMode
@@ -29,11 +30,11 @@ from copytrade.engine.decide import Approved, Decide, Waits
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.leader_events import LeaderEvents
+from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
-from copytrade.strategies.copy import CopyRules
-from tests.fakes import FakeActivity, FakeBooks, FakeRegistry
+from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues
 from tests.makers import a_book, a_leader, a_market, micro
 
 CHAIN_ID = 137
@@ -48,6 +49,8 @@ RULES = CopyRules(
     slippage_bps_max=300,
     order_ttl_ms=5_000,
     fill_max_age_ms=NEVER_MS,
+    carry_max_age_ms=600_000,
+    order_window_ms=60_000,
 )
 
 
@@ -122,6 +125,9 @@ async def _stages(
         waits=waits,
         books=books,
         leader_events=LeaderEvents(activity=FakeActivity(), interval_ms=NEVER_MS, **known),
+        leader_values=LeaderValues(
+            values=FakeWalletValues(), roll=roll, rules=RULES, clock=clock, note=lambda *_: None
+        ),
         executor=executor,
         orders=orders,
         **facts,

@@ -14,6 +14,7 @@ from copytrade.ports.leader_events import LeaderActivity
 from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
 from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
+from copytrade.ports.wallet_values import WalletValues
 
 
 class FakeRegistry(MarketRegistry):
@@ -131,6 +132,23 @@ class FakeActivity(LeaderActivity):
     async def holdings(self, leader: str) -> Mapping[str, int]:
         self.listed += 1
         return dict(self.held)
+
+
+class FakeWalletValues(WalletValues):
+    """Worth what the test says, after `takes_s`; `failure` is raised in its stead; `asked` are the wallets."""
+
+    def __init__(self) -> None:
+        self.worth: dict[str, int] = {}
+        self.takes_s = 0.0
+        self.failure: Exception | None = None
+        self.asked: list[str] = []
+
+    async def value(self, address: str) -> int | None:
+        self.asked.append(address)
+        await asyncio.sleep(self.takes_s)
+        if self.failure is not None:
+            raise self.failure
+        return self.worth.get(address)
 
 
 class RecordingNotifier(Notifier):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from copytrade.strategies.copy import CopyRules
+from copytrade.domain.copy_rules import CopyRules
 
 if TYPE_CHECKING:
     from copytrade.ports.books import BookStore
@@ -14,17 +15,8 @@ if TYPE_CHECKING:
 
 
 def build_rules(settings: Settings) -> CopyRules:
-    """Return what the operator allows."""
-    return CopyRules(
-        copy_ratio=settings.copy_ratio,
-        max_usdc_per_trade=settings.max_usdc_per_trade,
-        maker_leader_ratio=settings.maker_leader_ratio,
-        sizing_mode=settings.sizing_mode,
-        slippage_bps_max=settings.slippage_bps_max,
-        order_ttl_ms=settings.order_ttl_ms,
-        fill_max_age_ms=settings.fill_max_age_ms,
-        exit_mode=settings.exit_mode,
-    )
+    """Return what the operator allows: every rule is a setting of the same name."""
+    return CopyRules(**{rule.name: getattr(settings, rule.name) for rule in fields(CopyRules)})
 
 
 def build_executor(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from copytrade.engine.leader_events import LeaderEvents
+from copytrade.engine.leader_values import LeaderValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.outside import Outside
+    from copytrade.domain.copy_rules import CopyRules
     from copytrade.engine.listeners import Listeners
     from copytrade.engine.notes import Notes
     from copytrade.engine.roll import LedgerRoll
@@ -82,3 +84,13 @@ def build_leader_events(
     return LeaderEvents(
         ledger=ledger, roll=roll, activity=activity, notifier=listeners, clock=clock, interval_ms=interval_ms
     )
+
+
+def build_leader_values(
+    settings: Settings, clock: Clock, http: httpx.AsyncClient, *, roll: LedgerRoll, rules: CopyRules, notes: Notes
+) -> LeaderValues:
+    """Return the loop that keeps what leaders sized by bankroll are worth."""
+    from copytrade.adapters.data_api.value import DataApiValues
+
+    values = DataApiValues(url=settings.data_api_http_url, http=http, clock=clock)
+    return LeaderValues(values=values, roll=roll, rules=rules, clock=clock, note=notes.take)

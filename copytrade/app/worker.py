@@ -10,7 +10,7 @@ from copytrade.app.execution import build_executor, build_rules
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.outside import Outside, open_http
-from copytrade.app.sources import build_leader_events, build_sources
+from copytrade.app.sources import build_leader_events, build_leader_values, build_sources
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.ports.books import BookStore
+    from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
     from copytrade.settings import Settings
@@ -76,20 +77,14 @@ def _worker(
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
     leader_events = build_leader_events(settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes)
+    rules = build_rules(settings)
+    leader_values = build_leader_values(settings, clock, http, roll=roll, rules=rules, notes=notes)
     return Worker(
         ledger=ledger,
         roll=roll,
         registry=registry,
         books=books,
-        tracking=Tracking(
-            ledger=ledger,
-            registry=registry,
-            books=books,
-            portfolio=portfolio,
-            clock=clock,
-            lookback_ms=settings.track_leader_hours * HOUR_MS,
-            top_markets=settings.track_top_markets,
-        ),
+        tracking=_tracking(settings, clock, ledger=ledger, registry=registry, books=books, portfolio=portfolio),
         portfolio=portfolio,
         sources=build_sources(settings, ledger, roll, outside),
         ingest=Ingest(
@@ -102,9 +97,10 @@ def _worker(
             clock=clock,
         ),
         leader_events=leader_events,
+        leader_values=leader_values,
         decide=Decide(
             strategy_id=COPY_STRATEGY_ID,
-            rules=build_rules(settings),
+            rules=rules,
             waits=Waits(unmapped_ms=settings.unmapped_wait_ms, book_ms=settings.book_wait_ms),
             ledger=ledger,
             roll=roll,
@@ -112,6 +108,7 @@ def _worker(
             books=books,
             portfolio=portfolio,
             leader_events=leader_events,
+            leader_values=leader_values,
             executor=executor,
             inbox=inbox,
             orders=orders,
@@ -126,4 +123,24 @@ def _worker(
         listeners=listeners,
         notes=notes,
         clock=clock,
+    )
+
+
+def _tracking(
+    settings: Settings,
+    clock: Clock,
+    *,
+    ledger: Ledger,
+    registry: MarketRegistry,
+    books: BookStore,
+    portfolio: Portfolio,
+) -> Tracking:
+    return Tracking(
+        ledger=ledger,
+        registry=registry,
+        books=books,
+        portfolio=portfolio,
+        clock=clock,
+        lookback_ms=settings.track_leader_hours * HOUR_MS,
+        top_markets=settings.track_top_markets,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from copytrade.domain.copy_rules import OwnRules
     from copytrade.domain.units import Millis, Ratio, Usdc
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}")
@@ -18,7 +19,8 @@ _ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}")
 class Leader:
     """A followed account; `address` is the wallet that owns his orders, in lower case.
 
-    `copy_ratio` and `max_usdc_per_trade` override the worker's settings when set. Fills before
+    `copy_ratio`, `max_usdc_per_trade` and `rules` go before the worker's settings when set. Nothing of a `paused`
+    leader is copied, his exits neither; of an `exit_only` one his exits alone are. Fills before
     `followed_since_ms` (compared at whole seconds) are history and are never copied.
     """
 
@@ -31,6 +33,9 @@ class Leader:
     live_allowed: bool
     followed_since_ms: Millis
     created_at_ms: Millis
+    paused: bool = False
+    exit_only: bool = False
+    rules: OwnRules = ()
 
 
 def normal_address(text: str) -> str:

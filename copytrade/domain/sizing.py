@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from copytrade.domain.fills import Side
-from copytrade.domain.units import BPS, LOT, MICRO, ceil_to, floor_to, scaled_down, shares_for_down
+from copytrade.domain.units import BPS, LOT, MICRO, ceil_to, floor_to, shares_for_down
 
 if TYPE_CHECKING:
     from copytrade.domain.units import Price, Ratio, Shares, Usdc
@@ -33,59 +33,54 @@ class ExitMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A target size in whole lots and the names of the caps that cut it."""
+    """A size in whole lots and the names of the caps that cut it."""
 
     shares: Shares
     cut_by: tuple[str, ...]
 
 
-def limit_price(side: Side, *, leader_price: Price, slippage_bps: int, tick: Price) -> Price:
-    """Return leader price x (1 +/- slippage), on the tick in our favour, within [tick, 1 - tick].
+def limit_price(
+    side: Side, *, leader_price: Price, slippage_bps: int, tick: Price, slippage_ticks: int | None = None
+) -> Price:
+    """Return the leader's price moved by the slippage, on the tick in our favour, within [tick, 1 - tick].
 
-    A BUY limit is rounded down and a SELL limit up, so that the limit never allows more than the slippage.
+    The slippage is the smaller of bps of his price and of so many ticks. A BUY limit is rounded down and a SELL
+    limit up, so that the limit never allows more than that.
     """
     if side is Side.BUY:
         wanted = floor_to(leader_price * (BPS + slippage_bps) // BPS, tick)
+        if slippage_ticks is not None:
+            wanted = min(wanted, floor_to(leader_price + slippage_ticks * tick, tick))
     else:
         wanted = ceil_to(-(-leader_price * (BPS - slippage_bps) // BPS), tick)
+        if slippage_ticks is not None:
+            wanted = max(wanted, ceil_to(leader_price - slippage_ticks * tick, tick))
     return max(tick, min(MICRO - tick, wanted))
 
 
-def copy_size(*, leader_size: Shares, ratio: Ratio, cap: Usdc, limit: Price, held: Shares | None) -> Size:
-    """Return the leader's size times `ratio` in whole lots, cut by `cap` at the limit and by what is `held`.
-
-    `held` is None for a BUY.
-    """
-    return _cut(floor_to(scaled_down(leader_size, ratio), LOT), cap=cap, limit=limit, held=held)
+def by_bankroll(leader_size: Shares, *, ratio: Ratio, ours: Usdc, his: Usdc) -> Shares:
+    """Return `ratio` times the leader's size as if his bankroll were ours, rounded down; `his` is above zero."""
+    return leader_size * ratio * ours // (MICRO * his)
 
 
-def exit_size(*, leader_sold: Shares, leader_held: Shares, cap: Usdc, limit: Price, held: Shares) -> Size:
-    """Return what is `held` times the fraction of his position the leader sold, at most all of it, in whole lots.
+def by_fraction(*, leader_sold: Shares, leader_held: Shares, held: Shares) -> Shares:
+    """Return what is `held` times the fraction of his position the leader sold, at most all of it, rounded down.
 
     `leader_held` is what he held before he sold, above zero.
     """
-    wanted = held * min(leader_sold, leader_held) // leader_held
-    return _cut(floor_to(wanted, LOT), cap=cap, limit=limit, held=held)
+    return held * min(leader_sold, leader_held) // leader_held
 
 
-def fixed_size(*, ratio: Ratio, cap: Usdc, limit: Price) -> Size:
-    """Return what `cap` times `ratio` (but no more than `cap`) buys at the limit, in whole lots."""
-    return _cut(
-        floor_to(shares_for_down(scaled_down(cap, ratio), limit), LOT),
-        cap=cap,
-        limit=limit,
-        held=None,
-    )
+def cut(wanted: Shares, *, limit: Price, cap: Usdc | None = None, held: Shares | None = None) -> Size:
+    """Return what of `wanted` is allowed, in whole lots: worth no more than `cap` at the limit, no more than is `held`.
 
-
-def _cut(wanted: Shares, *, cap: Usdc, limit: Price, held: Shares | None) -> Size:
-    cuts = []
-    size = wanted
-    affordable = floor_to(shares_for_down(cap, limit), LOT)
-    if affordable < size:
+    None stands for no such bound.
+    """
+    size, cut_by = floor_to(wanted, LOT), []
+    if cap is not None and (affordable := floor_to(shares_for_down(cap, limit), LOT)) < size:
         size = affordable
-        cuts.append("MAX_USDC_PER_TRADE")
+        cut_by.append("CAP")
     if held is not None and floor_to(held, LOT) < size:
         size = floor_to(held, LOT)
-        cuts.append("HELD")
-    return Size(shares=size, cut_by=tuple(cuts))
+        cut_by.append("HELD")
+    return Size(shares=size, cut_by=tuple(cut_by))

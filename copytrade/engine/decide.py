@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt
 from copytrade.domain.book import QuoteTier
+from copytrade.domain.copy_rules import rules_of
+from copytrade.domain.fills import Side
 from copytrade.domain.happenings import Decided
 from copytrade.domain.ids import attempt_id
 from copytrade.domain.leader_events import NO_SNAPSHOT
+from copytrade.domain.sizing import SizingMode
+from copytrade.engine.copied import Copied
 from copytrade.ports.markets import RegistryUnavailableError
 from copytrade.strategies import copy
 
@@ -20,12 +24,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from copytrade.domain.book import BookView
-    from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.fills import LeaderFill, RecordedFill
     from copytrade.domain.leader_events import LeaderHolding
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis
     from copytrade.engine.inbox import Inbox
     from copytrade.engine.leader_events import LeaderEvents
+    from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.portfolio import Portfolio
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
@@ -81,6 +86,7 @@ class Decide:
         books: BookStore,
         portfolio: Portfolio,
         leader_events: LeaderEvents,
+        leader_values: LeaderValues,
         executor: ExecutionAdapter,
         inbox: Inbox,
         orders: asyncio.Queue[Approved],
@@ -96,14 +102,22 @@ class Decide:
         self._books = books
         self._portfolio = portfolio
         self._leader_events = leader_events
+        self._leader_values = leader_values
         self._executor = executor
         self._inbox = inbox
         self._orders = orders
         self._notifier = notifier
         self._clock = clock
+        self._copied = Copied(
+            strategy_id=strategy_id, account_id=executor.account_id, order_window_ms=rules.order_window_ms
+        )
         self._in_hand: set[UUID] = set()
         self._turns: dict[str, _Turn] = {}
         self._room = asyncio.Semaphore(DECISIONS_AT_ONCE_MAX)
+
+    async def load(self) -> None:
+        """Read what decisions of an earlier life left for the next ones."""
+        await self._copied.load(self._ledger, now_ms=self._clock.now_ms())
 
     async def run(self) -> None:
         """Decide whatever rings, and sweep for what did not, until cancelled."""
@@ -155,9 +169,14 @@ class Decide:
         """Give one fill its attempt; nothing happens if it has one."""
         facts = await self._gather(recorded)
         verdict = copy.decide(facts, self._rules)
+        # Whatever else may refuse a trade (`Verdict.refused`) has its say here, before anything is written. From the
+        # last fact to the write nothing waits, so that no other decision comes between.
         attempt = self._attempt(recorded, verdict, facts.now_ms)
-        if not await self._ledger.record_attempt(attempt):
+        before = self._copied.expect(recorded, attempt)
+        if not await self._ledger.record_attempt(attempt, carry=verdict.carry):
+            self._copied.forget(recorded, attempt, before)
             return
+        self._copied.follow(recorded, attempt, verdict.carry)
         self._portfolio.follow(attempt)
         if verdict.decision is Decision.TRADE and facts.market is not None:
             await self._orders.put(Approved(attempt=attempt, market=facts.market))
@@ -167,7 +186,9 @@ class Decide:
     async def _gather(self, recorded: RecordedFill) -> copy.CopyFacts:
         """Collect what the decision needs, waiting within bounds; a fill that cannot be copied waits for nothing."""
         fill = recorded.fill
-        patient = copy.may_be_copied_later(fill, now_ms=self._clock.now_ms(), rules=self._rules)
+        leader = self._roll.leaders().get(fill.leader)
+        patient = copy.may_be_copied_later(fill, leader, now_ms=self._clock.now_ms(), rules=self._rules)
+        bankroll = await self._bankroll(fill, may_wait=patient)
         started_ms = self._clock.monotonic_ms()
         self._registry.complete_soon(fill.token_id)
         market = await self._market(fill.token_id, wait_ms=self._waits.unmapped_ms if patient else 0)
@@ -177,6 +198,7 @@ class Decide:
             view = await self._view(fill.token_id, wait_ms=self._waits.book_ms if patient else 0)
             market = self._registry.market_of(fill.token_id) or market
         leader_held = await self._leader_held(recorded, market)
+        now_ms = self._clock.now_ms()
         return copy.CopyFacts(
             fill=fill,
             leader=self._roll.leaders().get(fill.leader),
@@ -185,17 +207,39 @@ class Decide:
             held=self._portfolio.sellable(fill.token_id),
             unmapped_waited_ms=mapped_ms - started_ms,
             book_waited_ms=self._clock.monotonic_ms() - mapped_ms,
-            now_ms=self._clock.now_ms(),
+            now_ms=now_ms,
             leader_held=leader_held,
+            carry=self._copied.carry_of(recorded),
+            may_carry=self._copied.may_carry(recorded),
+            order=self._copied.order_so_far(fill, now_ms=now_ms),
+            last_entry_ms=self._copied.last_entry_ms(recorded),
+            bankroll=bankroll,
         )
+
+    def _rules_for(self, fill: LeaderFill) -> copy.CopyRules:
+        return rules_of(self._roll.leaders().get(fill.leader), self._rules)
 
     async def _leader_held(self, recorded: RecordedFill, market: Market | None) -> LeaderHolding:
         """Return what the leader held before he sold, where the size depends on it."""
         fill = recorded.fill
         held = self._portfolio.sellable(fill.token_id)
-        if market is None or not copy.needs_leader_holding(fill, held=held, rules=self._rules):
+        if market is None or not copy.needs_leader_holding(fill, held=held, rules=self._rules_for(fill)):
             return NO_SNAPSHOT
         return await self._leader_events.held_before(recorded, market)
+
+    async def _bankroll(self, fill: LeaderFill, *, may_wait: bool) -> copy.Bankroll | None:
+        """Return what we have and what the leader has, where the size depends on it; an exit never waits for that."""
+        rules = self._rules_for(fill)
+        if rules.sizing_mode is not SizingMode.BANKROLL:
+            return None
+        values = self._leader_values
+        is_entry = fill.side is Side.BUY
+        his = await values.first_of(fill.leader) if is_entry and may_wait else values.of(fill.leader)
+        return copy.Bankroll(
+            ours=rules.bankroll_usdc + self._portfolio.net_pnl_usdc(),
+            his=his.usdc if his else None,
+            his_age_ms=his.age_ms if his else 0,
+        )
 
     async def _market(self, token_id: str, *, wait_ms: Millis) -> Market | None:
         """Return the market from memory; an unknown one is fetched once, then waited for: it may be minutes old."""
@@ -245,7 +289,7 @@ class Decide:
             side=recorded.fill.side,
             size_shares_target=verdict.size,
             limit_price=verdict.limit,
-            ttl_ms=self._rules.order_ttl_ms if is_trade else 0,
+            ttl_ms=verdict.ttl_ms,
             status=AttemptStatus.PENDING if is_trade else AttemptStatus.SKIPPED,
             order_hash=None,
             decided_at_ms=now_ms,

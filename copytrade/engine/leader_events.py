@@ -126,7 +126,9 @@ class LeaderEvents:
         if leaders is self._known:
             return
         for address, watch in list(self._watches.items()):
-            if leaders.get(address) != watch.leader:
+            leader = leaders.get(address)
+            # Other rules for copying him change nothing of what is known of him.
+            if leader is None or leader.created_at_ms != watch.leader.created_at_ms:
                 del self._watches[address]
         for address in [address for address in leaders if address not in self._watches]:
             self._watches[address] = await self._watch(leaders[address])

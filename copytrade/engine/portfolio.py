@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from copytrade.domain.attempts import ExecutionAttempt
     from copytrade.domain.positions import Position
-    from copytrade.domain.units import Shares
+    from copytrade.domain.units import Shares, Usdc
     from copytrade.ports.ledger import Booked, Ledger
 
 
@@ -55,6 +55,10 @@ class Portfolio:
             if attempt.token_id == token_id and attempt.side is Side.SELL
         )
         return (position.shares if position else 0) - promised
+
+    def net_pnl_usdc(self) -> Usdc:
+        """Return what was realised in all positions, less every fee paid."""
+        return sum(position.realized_pnl_usdc - position.fees_usdc for position in self._positions.values())
 
     def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
         """Return the attempts that are still open."""

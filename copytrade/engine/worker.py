@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
     from copytrade.engine.leader_events import LeaderEvents
+    from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.listeners import Listeners
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
@@ -42,6 +43,7 @@ class Worker:
     sources: Mapping[str, LeaderFillSource]
     ingest: Ingest
     leader_events: LeaderEvents
+    leader_values: LeaderValues
     decide: Decide
     execute: Execute
     account: Account
@@ -57,6 +59,7 @@ class Worker:
         """
         await self.roll.refresh()
         await self.portfolio.load(self.ledger)
+        await self.decide.load()
         self.notes.take("STARTED", {"leaders": len(self.roll.leaders()), "sources": sorted(self.sources)})
         if not self.roll.leaders():
             self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
@@ -72,6 +75,7 @@ class Worker:
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
             loops.create_task(self.leader_events.run(), name="leader-events")
+            loops.create_task(self.leader_values.run(), name="leader-values")
             if "polygon" in self.sources:
                 unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
                 loops.create_task(unmatched.run(), name="unmatched")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
@@ -70,7 +72,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:
@@ -82,6 +84,14 @@ class Ledger(LeaderEventStore, Protocol):
 
     async def remove_leader(self, address: str) -> None:
         """Disable a leader; his fills and our attempts stay.
+
+        :raises UnknownLeaderError: no such address.
+        """
+
+    async def change_leader(self, leader: Leader) -> None:
+        """Store how a leader is copied: his label, ratio, cap, own rules, and whether he is paused, exit-only or live.
+
+        Whether he is followed, and from when, stays as it is.
 
         :raises UnknownLeaderError: no such address.
         """
@@ -132,8 +142,10 @@ class Ledger(LeaderEventStore, Protocol):
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         """Return fills since their leader was followed that have no attempt, oldest first; orphaned ones left out."""
 
-    async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
+    async def record_attempt(self, attempt: ExecutionAttempt, *, carry: Carry | None = None) -> bool:
         """Store an attempt; False, changing nothing, if its fill has one for this strategy and account.
+
+        `carry` is what waits of its leader and token after it, None if that is as before.
 
         :raises LookupError: there is no such fill.
         """

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from copytrade.domain.attempts import ExecutionMode
-from copytrade.domain.sizing import SizingMode
+from copytrade.domain.copy_rules import contradiction
 from copytrade.settings import copying, running, timing
 from copytrade.settings.copying import CopySettings
 from copytrade.settings.places import PlaceSettings
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _OUR_FAMILIES: Final = re.compile(
-    r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER)_"
+    r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER"
+    r"|SLIPPAGE|SPREAD|DEPTH|PRICE|CATEGORIES|KEYWORDS|LEADER|CARRY|ORDER|BANKROLL|FIXED|MAKER)_"
 )
 _URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
 _NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
@@ -58,6 +59,8 @@ def load() -> Settings:
         raise ConfigurationError(
             f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
         )
+    if (impossible := contradiction(settings.price_min, settings.price_max)) is not None:
+        raise ConfigurationError(impossible)
     return settings
 
 
@@ -93,8 +96,6 @@ def misspelt() -> list[tuple[str, str]]:
 def _refuse_what_is_not_built(settings: Settings) -> None:
     if settings.execution_mode is ExecutionMode.LIVE:
         raise ConfigurationError(_line("execution_mode", settings.execution_mode))
-    if settings.sizing_mode is SizingMode.BANKROLL:
-        raise ConfigurationError(_line("sizing_mode", settings.sizing_mode))
     for name, value in _variables().items():
         if _NOT_YET.fullmatch(name) and value.strip():
             raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")

@@ -73,7 +73,6 @@ def _with_scheme(*schemes: str) -> AfterValidator:
 Milliseconds = Annotated[int, Field(ge=0, le=7 * 86_400_000)]
 Interval = Annotated[int, Field(ge=10, le=7 * 86_400_000)]
 Money = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**15)]
-Factor = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**12)]
 Delay = Annotated[InstanceOf[Latency], NoDecode, BeforeValidator(_latency)]
 Address = Annotated[str, AfterValidator(normal_address)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_words)]

@@ -10,6 +10,7 @@ from typing import Any
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.adapters.paper.executor import PaperExecutor
 from copytrade.domain.attempts import ExecutionAttempt
+from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
 from copytrade.domain.market import Market
@@ -21,6 +22,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.leader_events import LeaderEvents
+from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
@@ -29,8 +31,7 @@ from copytrade.engine.tracking import Tracking
 from copytrade.engine.worker import Worker
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import Ledger
-from copytrade.strategies.copy import CopyRules
-from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, RecordingNotifier, ScriptedSource
+from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues, RecordingNotifier, ScriptedSource
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
@@ -48,10 +49,11 @@ class Stage:
         self.chain = ScriptedSource()
         self.api = ScriptedSource()
         self.activity = FakeActivity()
+        self.values = FakeWalletValues()
         self.notifier = RecordingNotifier()
-        self.worker = self._wire(rules)
+        self.worker = self._wire(_rules(**rules))
 
-    def _wire(self, rules: dict[str, Any]) -> Worker:
+    def _wire(self, rules: CopyRules) -> Worker:
         listeners = Listeners()
         listeners.add(self.notifier)
         executor = PaperExecutor(
@@ -76,6 +78,8 @@ class Stage:
             clock=self.clock,
             interval_ms=30_000,
         )
+        notes = Notes(ledger=self.ledger, notifier=listeners, clock=self.clock)
+        leader_values = LeaderValues(values=self.values, roll=roll, rules=rules, clock=self.clock, note=notes.take)
         return Worker(
             ledger=self.ledger,
             roll=roll,
@@ -93,14 +97,16 @@ class Stage:
             sources={"polygon": self.chain, "data_api": self.api},
             ingest=Ingest(**shared, **known),
             leader_events=leader_events,
+            leader_values=leader_values,
             decide=Decide(
                 strategy_id=COPY_STRATEGY_ID,
-                rules=_rules(**rules),
+                rules=rules,
                 waits=Waits(unmapped_ms=5_000, book_ms=5_000),
                 books=self.books,
                 executor=executor,
                 orders=orders,
                 leader_events=leader_events,
+                leader_values=leader_values,
                 **shared,
                 **known,
             ),
@@ -108,7 +114,7 @@ class Stage:
             account=Account(executor=executor, **shared),
             executor=executor,
             listeners=listeners,
-            notes=Notes(ledger=self.ledger, notifier=listeners, clock=self.clock),
+            notes=notes,
             clock=self.clock,
         )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from copytrade.app.execution import build_rules
+from copytrade.domain.copy_rules import RULES, CopyRules
 from copytrade.domain.latency import Latency
 from copytrade.domain.units import MICRO
 from copytrade.settings import ConfigurationError, Settings, load, misspelt, require_chain
@@ -72,7 +75,15 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("CLOB_HTTP_URL", "ftp://x", "CLOB_HTTP_URL is 'ftp://x'"),
         ("RISK_MAX_OPEN_USDC", "5", "RISK_MAX_OPEN_USDC is set, and this version does not apply it"),
         ("TRACK_TOP_MARKETS", "1001", "TRACK_TOP_MARKETS is '1001'; accepted: an integer from 0 to 1000"),
-        ("SIZING_MODE", "bankroll", "SIZING_MODE is 'bankroll'; accepted: ratio, fixed_usdc"),
+        ("SIZING_MODE", "half", "SIZING_MODE is 'half'; accepted: ratio, fixed_usdc, bankroll"),
+        ("MAKER_LEADER_RATIO", "-0.5", "MAKER_LEADER_RATIO is '-0.5'; accepted: a decimal, 0 or above"),
+        ("SPREAD_MAX", "1.5", "SPREAD_MAX is '1.5'; accepted: a decimal from 0 to 1, or nothing"),
+        (
+            "ORDER_WINDOW_MS",
+            "600001",
+            "accepted: milliseconds, an integer from 0 to 600000",
+        ),
+        ("SLIPPAGE_TICKS_MAX", "two", "SLIPPAGE_TICKS_MAX is 'two'; accepted: an integer from 0 to 10000, or nothing"),
     ],
 )
 def test_a_value_we_cannot_use_is_named_with_what_is_accepted(
@@ -85,6 +96,34 @@ def test_a_value_we_cannot_use_is_named_with_what_is_accepted(
 
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_price_band_that_no_price_satisfies_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRICE_MIN", "0.9")
+    monkeypatch.setenv("PRICE_MAX", "0.1")
+
+    with pytest.raises(ConfigurationError, match=r"PRICE_MIN is 0.90; accepted: PRICE_MAX \(0.10\) or less"):
+        load()
+
+
+def test_an_empty_guard_is_off_and_words_are_compared_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPREAD_MAX", "")
+    monkeypatch.setenv("PRICE_MAX", "0.95")
+    monkeypatch.setenv("KEYWORDS_DENY", " Trump, ÉLECTION ,trump,")
+
+    settings = load()
+
+    assert (settings.spread_max, settings.price_max) == (None, 950_000)
+    assert settings.keywords_deny == ("trump", "élection")
+
+
+def test_every_rule_of_copying_is_a_setting_that_the_worker_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADER_COOLDOWN_MS", "1500")
+
+    rules = build_rules(load())
+
+    assert rules.leader_cooldown_ms == 1_500
+    assert set(RULES) <= {rule.name for rule in fields(CopyRules)} <= set(Settings.model_fields)
 
 
 def test_keys_inside_urls_are_not_echoed(monkeypatch: pytest.MonkeyPatch) -> None:

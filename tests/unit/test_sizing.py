@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copytrade.domain.fills import Side
-from copytrade.domain.sizing import Size, copy_size, exit_size, fixed_size, limit_price
+from copytrade.domain.sizing import Size, by_bankroll, by_fraction, cut, limit_price
 from copytrade.domain.units import BPS, LOT, MICRO, notional_up
 from tests.makers import micro
 
@@ -59,47 +59,63 @@ def test_a_sell_limit_is_on_the_tick_and_never_below_the_allowed_price_but_for_t
     assert limit * BPS >= price * (BPS - bps) or limit == MICRO - tick
 
 
-def test_a_copy_is_the_leaders_size_times_the_ratio_in_whole_lots() -> None:
-    size = copy_size(leader_size=micro("33.337"), ratio=micro("0.5"), cap=micro("100"), limit=micro("0.5"), held=None)
+@pytest.mark.parametrize(
+    ("side", "bps", "ticks", "limit"),
+    [
+        (Side.BUY, 1_000, 2, "0.52"),
+        (Side.BUY, 200, 5, "0.51"),
+        (Side.BUY, 1_000, 0, "0.50"),
+        (Side.SELL, 1_000, 2, "0.48"),
+        (Side.SELL, 200, 5, "0.49"),
+        (Side.SELL, 1_000, 100, "0.45"),
+    ],
+)
+def test_the_smaller_slippage_of_bps_and_ticks_makes_the_limit(side: Side, bps: int, ticks: int, limit: str) -> None:
+    made = limit_price(side, leader_price=micro("0.5"), slippage_bps=bps, slippage_ticks=ticks, tick=micro("0.01"))
 
-    assert size.shares == micro("16.66")
-    assert size.cut_by == ()
+    assert made == micro(limit)
+
+
+@given(price=PRICES, bps=st.integers(0, BPS), ticks=st.integers(0, 50), tick=TICKS, side=st.sampled_from(Side))
+def test_ticks_only_ever_tighten_the_limit(price: int, bps: int, ticks: int, tick: int, side: Side) -> None:
+    loose = limit_price(side, leader_price=price, slippage_bps=bps, tick=tick)
+    tight = limit_price(side, leader_price=price, slippage_bps=bps, slippage_ticks=ticks, tick=tick)
+
+    assert tick <= tight <= MICRO - tick
+    assert tight % tick == 0
+    assert tight <= loose if side is Side.BUY else tight >= loose
+    beyond = tight - price if side is Side.BUY else price - tight
+    assert beyond <= ticks * tick or tight in {tick, MICRO - tick}
+
+
+def test_a_size_is_cut_to_whole_lots_and_that_is_no_cap() -> None:
+    assert cut(micro("16.6685"), limit=micro("0.5")) == Size(shares=micro("16.66"), cut_by=())
 
 
 def test_the_cap_cuts_at_the_limit_price() -> None:
-    size = copy_size(leader_size=micro("1000"), ratio=MICRO, cap=micro("100"), limit=micro("0.51"), held=None)
-
-    assert size.shares == micro("196.07")
-    assert size.cut_by == ("MAX_USDC_PER_TRADE",)
+    assert cut(micro("1000"), limit=micro("0.51"), cap=micro("100")) == Size(shares=micro("196.07"), cut_by=("CAP",))
 
 
 def test_a_sell_is_cut_by_what_is_held() -> None:
-    size = copy_size(leader_size=micro("50"), ratio=MICRO, cap=micro("100"), limit=micro("0.5"), held=micro("12.345"))
-
-    assert size.shares == micro("12.34")
-    assert size.cut_by == ("HELD",)
-
-
-def test_a_fixed_size_spends_the_cap() -> None:
-    assert fixed_size(ratio=MICRO, cap=micro("25"), limit=micro("0.3")).shares == micro("83.33")
+    assert cut(micro("50"), limit=micro("0.5"), held=micro("12.345")) == Size(shares=micro("12.34"), cut_by=("HELD",))
 
 
 @given(
-    leader_size=st.integers(0, 10**13),
-    ratio=st.integers(1, 10**9),
-    cap=st.integers(1, 10**12),
+    wanted=st.integers(0, 10**13),
+    cap=st.none() | st.integers(0, 10**12),
     limit=PRICES,
     held=st.none() | st.integers(0, 10**13),
 )
-def test_no_size_exceeds_the_ratio_the_cap_or_what_is_held(
-    leader_size: int, ratio: int, cap: int, limit: int, held: int | None
+def test_no_size_exceeds_what_is_wanted_the_cap_or_what_is_held(
+    wanted: int, cap: int | None, limit: int, held: int | None
 ) -> None:
-    size = copy_size(leader_size=leader_size, ratio=ratio, cap=cap, limit=limit, held=held).shares
+    size = cut(wanted, limit=limit, cap=cap, held=held)
 
-    assert size % LOT == 0
-    assert 0 <= size * MICRO <= leader_size * ratio
-    assert notional_up(size, limit) <= cap
-    assert held is None or size <= held
+    assert size.shares % LOT == 0
+    assert 0 <= size.shares <= wanted
+    assert cap is None or notional_up(size.shares, limit) <= cap
+    assert held is None or size.shares <= held
+    assert bool(size.cut_by) == (size.shares < wanted // LOT * LOT)
 
 
 @given(
@@ -107,29 +123,27 @@ def test_no_size_exceeds_the_ratio_the_cap_or_what_is_held(
     leader_held=st.integers(1, 10**12),
     held=st.integers(0, 10**12),
 )
-def test_an_exit_is_the_fraction_he_sold_in_whole_lots_and_never_more_than_is_held(
-    sold: int, leader_held: int, held: int
-) -> None:
-    size = exit_size(leader_sold=sold, leader_held=leader_held, cap=10**18, limit=MICRO // 2, held=held)
+def test_an_exit_is_the_fraction_he_sold_and_never_more_than_is_held(sold: int, leader_held: int, held: int) -> None:
+    shares = by_fraction(leader_sold=sold, leader_held=leader_held, held=held)
 
-    assert size.cut_by == ()
-    assert size.shares % LOT == 0
-    assert size.shares <= held
     exact = Fraction(held) * min(Fraction(1), Fraction(sold, leader_held))
-    assert exact - LOT < size.shares <= exact
+    assert exact - 1 < shares <= exact <= held
 
 
 @given(parts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), ours=st.integers(0, 10**9))
 def test_exits_that_empty_his_position_empty_ours(parts: list[int], ours: int) -> None:
     left, held = sum(parts), ours * LOT
     for sold in parts:
-        held -= exit_size(leader_sold=sold, leader_held=left, cap=10**18, limit=MICRO // 2, held=held).shares
+        wanted = by_fraction(leader_sold=sold, leader_held=left, held=held)
+        held -= cut(wanted, limit=MICRO // 2, held=held).shares
         left -= sold
 
     assert held == 0
 
 
-def test_an_exit_is_cut_by_the_cap_at_its_limit() -> None:
-    size = exit_size(leader_sold=10, leader_held=10, cap=micro("50"), limit=micro("0.5"), held=micro("300"))
+@given(size=st.integers(1, 10**12), ours=st.integers(1, 10**13), his=st.integers(1, 10**13))
+def test_a_copy_by_bankroll_is_the_same_part_of_ours_as_his_was_of_his(size: int, ours: int, his: int) -> None:
+    shares = by_bankroll(size, ratio=MICRO, ours=ours, his=his)
 
-    assert size == Size(shares=micro("100"), cut_by=("MAX_USDC_PER_TRADE",))
+    exact = Fraction(size) * Fraction(ours, his)
+    assert exact - 1 < shares <= exact

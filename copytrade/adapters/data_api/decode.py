@@ -77,12 +77,7 @@ def parse_page(body: bytes) -> Page:
 
     :raises NotAnEnvelope: not JSON, or not the envelope.
     """
-    try:
-        answer = json.loads(body, parse_float=Decimal, parse_constant=refuse_constant)
-    except (ValueError, ArithmeticError, RecursionError):
-        raise NotAnEnvelope("not JSON") from None
-    if not isinstance(answer, dict) or "data" not in answer:
-        raise NotAnEnvelope("no data")
+    answer = _envelope(body)
     rows, pagination = answer["data"], answer.get("pagination")
     if rows is None:
         return Page(rows=(), next_cursor=None)
@@ -90,6 +85,29 @@ def parse_page(body: bytes) -> Page:
         raise NotAnEnvelope("data is no list")
     cursor = pagination.get("next_cursor") if isinstance(pagination, dict) else None
     return Page(rows=tuple(rows), next_cursor=cursor if isinstance(cursor, str) and cursor else None)
+
+
+def parse_record(body: bytes) -> object:
+    """Return the one row of an answer, alone or as a list of one; None where there is no data.
+
+    :raises NotAnEnvelope: not JSON, not the envelope, or more than one row.
+    """
+    data = _envelope(body)["data"]
+    if not isinstance(data, list):
+        return data
+    if len(data) > 1:
+        raise NotAnEnvelope("more than one row")
+    return data[0] if data else None
+
+
+def _envelope(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body, parse_float=Decimal, parse_constant=refuse_constant)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise NotAnEnvelope("not JSON") from None
+    if not isinstance(answer, dict) or "data" not in answer:
+        raise NotAnEnvelope("no data")
+    return answer
 
 
 def parse_row(row: object, leader: str) -> TradeRow | None:

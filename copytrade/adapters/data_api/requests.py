@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import httpx
 
-from copytrade.adapters.data_api.decode import NotAnEnvelope, Page, parse_page
+from copytrade.adapters.data_api.decode import NotAnEnvelope, Page, parse_page, parse_record
 from copytrade.adapters.feeds.retrying import host_of
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
+
+T = TypeVar("T")
 
 TRADES_PER_SECOND: Final = 24
 """80% of the documented 300 requests in 10 s."""
@@ -90,17 +93,25 @@ class Route:
 
         :raises ApiError: one of its kinds.
         """
+        return await self._asked(query if cursor is None else query | {"cursor": cursor}, parse_page)
+
+    async def record(self, query: dict[str, str]) -> object:
+        """Return the one row of an answer that has no pages, None if there is none.
+
+        :raises ApiError: one of its kinds.
+        """
+        return await self._asked(query, parse_record)
+
+    async def _asked(self, query: dict[str, str], parse: Callable[[bytes], T]) -> T:
         await self._bucket.take()
         self._serial += 1
         # The cache serves an unchanged URL for minutes (measured 2026-09-25).
         asked = query | {"_": f"{self._clock.now_ms()}{self._serial % 1000:03d}"}
-        if cursor is not None:
-            asked["cursor"] = cursor
         try:
             status, headers, body = await self._get(asked)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiUnavailable(self.host, type(error).__name__) from None
-        return self._page_of(status, headers, body)
+        return self._answer(status, headers, body, parse)
 
     async def _get(self, query: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
         async with self._client.stream("GET", self._url, params=query) as response:
@@ -111,7 +122,7 @@ class Route:
                     raise ApiNotUnderstood(self.host, "the answer is too long", body=b"")
             return response.status_code, response.headers, bytes(body)
 
-    def _page_of(self, status: int, headers: httpx.Headers, body: bytes) -> Page:
+    def _answer(self, status: int, headers: httpx.Headers, body: bytes, parse: Callable[[bytes], T]) -> T:
         if status in {429, 503}:
             rest_ms = _retry_after_ms(headers.get("retry-after"))
             self._bucket.rest(rest_ms)
@@ -121,7 +132,7 @@ class Route:
         if status != 200:
             raise ApiNotUnderstood(self.host, f"HTTP {status}", body=body)
         try:
-            return parse_page(body)
+            return parse(body)
         except NotAnEnvelope as error:
             kind = "a web page" if body.lstrip()[:1] == b"<" else str(error)
             raise ApiNotUnderstood(self.host, f"answered {kind}", body=body) from None

@@ -6,17 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.memory.fills import MemoryFills, cut_above, order_of_events
-from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, reason
+from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, reason
 from copytrade.domain.booking import ImpossibleExecutionError, book, end
+from copytrade.domain.fills import Side
 from copytrade.domain.leaders import is_copied
 from copytrade.domain.positions import Position
 from copytrade.ports.ledger import Booked, Orphaned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis
     from copytrade.ports.leader_fills import FillsRemoved
@@ -59,7 +61,7 @@ class MemoryAttempts(MemoryFills):
         ]
         return tuple(sorted(waiting, key=order_of_events)[:limit])
 
-    async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
+    async def record_attempt(self, attempt: ExecutionAttempt, *, carry: Carry | None = None) -> bool:
         if attempt.leader_fill_id not in self.stored:
             raise LookupError(f"attempt {attempt.id} is about no stored fill ({attempt.leader_fill_id})")
         subject = (attempt.leader_fill_id, attempt.strategy_id, attempt.account_id)
@@ -67,7 +69,31 @@ class MemoryAttempts(MemoryFills):
             return False
         self._subjects.add(subject)
         self._attempts[attempt.id] = attempt
+        if carry is not None:
+            self.carried[attempt.strategy_id, attempt.account_id, carry.leader_id, carry.token_id] = carry
         return True
+
+    async def carries(self, *, strategy_id: str, account_id: str) -> tuple[Carry, ...]:
+        owner = (strategy_id, account_id)
+        return tuple(carry for key, carry in self.carried.items() if key[:2] == owner and carry.shares)
+
+    async def decided_since(
+        self, since_ms: Millis, *, strategy_id: str, account_id: str
+    ) -> tuple[tuple[RecordedFill, ExecutionAttempt], ...]:
+        owner = (strategy_id, account_id)
+        return tuple(
+            (self.stored[attempt.leader_fill_id].recorded, attempt)
+            for attempt in self._oldest_first(self._attempts.values())
+            if attempt.decided_at_ms >= since_ms and (attempt.strategy_id, attempt.account_id) == owner
+        )
+
+    async def last_entries(self, since_ms: Millis, *, strategy_id: str, account_id: str) -> Mapping[UUID, Millis]:
+        decided = await self.decided_since(since_ms, strategy_id=strategy_id, account_id=account_id)
+        return {
+            recorded.leader_id: attempt.decided_at_ms
+            for recorded, attempt in decided
+            if attempt.decision is Decision.TRADE and attempt.side is Side.BUY
+        }
 
     async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
         attempt = self._attempts.get(attempt_id)

@@ -36,6 +36,18 @@ class MemoryLedger(MemoryAttempts, Ledger):
             raise UnknownLeaderError(f"{address} is not a leader")
         self._leaders[address] = replace(self._leaders[address], enabled=False)
 
+    async def change_leader(self, leader: Leader) -> None:
+        known = self._leaders.get(leader.address)
+        if known is None:
+            raise UnknownLeaderError(f"{leader.address} is not a leader")
+        self._leaders[leader.address] = replace(
+            leader,
+            id=known.id,
+            enabled=known.enabled,
+            followed_since_ms=known.followed_since_ms,
+            created_at_ms=known.created_at_ms,
+        )
+
     async def leaders(self) -> tuple[Leader, ...]:
         return tuple(self._leaders[address] for address in sorted(self._leaders))
 

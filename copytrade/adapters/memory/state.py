@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
+    from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill, Source
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
@@ -51,6 +52,7 @@ class MemoryState:
         self.executions: list[ExecutionFill] = []
         self.events: list[Event] = []
         self.leader_events: dict[str, LeaderEvent] = {}
+        self.carried: dict[tuple[str, str, UUID, str], Carry] = {}
         self.proved: tuple[ProvedRange, ...] = ()
         self._leaders: dict[str, Leader] = {}
         self._cursors: dict[CursorScope, Cursor] = {}

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from copytrade.adapters.sql import hot
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
-from copytrade.adapters.sql.rows import attempt_of, attempt_values, reasons_json, recorded_fill_of
+from copytrade.adapters.sql.rows import attempt_of, attempt_values, carry_values, reasons_json, recorded_fill_of
 from copytrade.adapters.sql.tables import AWAITS_DECISION, IS_OPEN, execution_attempt, execution_fill, leader_fill
 from copytrade.domain.attempts import AttemptStatus, Settlement, reason
 from copytrade.domain.booking import end
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, TextClause
 
     from copytrade.domain.attempts import ExecutionAttempt, Reason
+    from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis
 
@@ -52,10 +53,12 @@ def open_attempts(connection: Connection) -> tuple[ExecutionAttempt, ...]:
     return tuple(select_where(connection, text(IS_OPEN)))
 
 
-def record(connection: Connection, attempt: ExecutionAttempt) -> bool:
-    """Store an attempt, and that its fill needs none any more; False if there is one."""
+def record(connection: Connection, attempt: ExecutionAttempt, carry: Carry | None = None) -> bool:
+    """Store an attempt, that its fill needs none any more and what waits after it; False if there is one."""
     if hot.RECORD.run(connection, attempt_values(attempt)).rowcount != 1:
         return False
+    if carry is not None:
+        hot.KEEP_CARRY.run(connection, carry_values(carry, attempt))
     hot.IS_DECIDED.run(connection, {"fill_id": attempt.leader_fill_id})
     return True
 

@@ -13,7 +13,7 @@ from sqlalchemy import any_, bindparam, case, exists, func, insert, null, or_, s
 from copytrade.adapters.sql.columns import Texts
 from copytrade.adapters.sql.prepared import Prepared
 from copytrade.adapters.sql.statements import insert_on
-from copytrade.adapters.sql.tables import execution_attempt, leader, leader_fill, leader_fill_raw, polygon_cursor
+from copytrade.adapters.sql.tables import carry, execution_attempt, leader, leader_fill, leader_fill_raw, polygon_cursor
 from copytrade.domain.attempts import AttemptStatus
 
 if TYPE_CHECKING:
@@ -83,6 +83,15 @@ def _record(dialect: Dialect) -> Insert:
     )
 
 
+def _keep_carry(dialect: Dialect) -> Insert:
+    statement = insert_on(dialect, carry)
+    moved = ("side", "shares", "leader_usdc", "fills", "since", "updated_at")
+    return statement.on_conflict_do_update(
+        index_elements=["strategy_id", "account_id", "leader_id", "token_id"],
+        set_={name: statement.excluded[name] for name in moved},
+    )
+
+
 def _is_decided(_dialect: Dialect) -> Update:
     return update(leader_fill).where(leader_fill.c.id == bindparam("fill_id")).values(awaits_decision=False)
 
@@ -109,5 +118,7 @@ ANY_KEPT: Final = Prepared(_any_kept)
 ADVANCE: Final = Prepared(_advance)
 """Move a cursor forward, or make it."""
 RECORD: Final = Prepared(_record)
+KEEP_CARRY: Final = Prepared(_keep_carry)
+"""Say what waits of a leader's fills of a token from now on."""
 IS_DECIDED: Final = Prepared(_is_decided)
 SUBMIT: Final = Prepared(_submit)

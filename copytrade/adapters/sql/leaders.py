@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, exists, select, update
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from copytrade.domain.leaders import Leader
+
+_STAYS: Final = frozenset({"id", "address", "enabled", "followed_since", "created_at"})
+"""Who is followed and from when, which no change of how changes."""
 
 
 def all_leaders(connection: Connection) -> tuple[Leader, ...]:
@@ -46,6 +49,17 @@ def _await_decisions(connection: Connection, leader_id: UUID, given: Leader) -> 
         .where(leader_fill.c.leader_id == leader_id, ~has_attempt)
         .values(awaits_decision=leader_fill.c.fill_ts >= from_ms)
     )
+
+
+def change_leader(connection: Connection, given: Leader) -> None:
+    """Store how a leader is copied.
+
+    :raises UnknownLeaderError: no such address.
+    """
+    values = {name: value for name, value in leader_values(given).items() if name not in _STAYS}
+    done = connection.execute(update(leader).where(leader.c.address == given.address).values(values))
+    if done.rowcount == 0:
+        raise UnknownLeaderError(f"{given.address} is not a leader")
 
 
 def remove_leader(connection: Connection, address: str) -> None:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
-from copytrade.adapters.sql import attempts, chain, cursors, events, executions, leader_events, leaders, proofs, witness
+from copytrade.adapters.sql import (
+    attempts,
+    chain,
+    copied,
+    cursors,
+    events,
+    executions,
+    leader_events,
+    leaders,
+    proofs,
+    witness,
+)
 from copytrade.adapters.sql import markets as registry
 from copytrade.ports.ledger import Ledger
 
@@ -17,6 +28,7 @@ if TYPE_CHECKING:
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
@@ -47,6 +59,9 @@ class SqlLedger(Ledger):
 
     async def remove_leader(self, address: str) -> None:
         await self._database.write(partial(leaders.remove_leader, address=address))
+
+    async def change_leader(self, leader: Leader) -> None:
+        await self._database.write(partial(leaders.change_leader, given=leader))
 
     async def leaders(self) -> tuple[Leader, ...]:
         return await self._database.read(leaders.all_leaders)
@@ -79,11 +94,24 @@ class SqlLedger(Ledger):
     async def undecided(self, *, limit: int) -> tuple[RecordedFill, ...]:
         return await self._database.read(partial(attempts.undecided, limit=limit))
 
-    async def record_attempt(self, attempt: ExecutionAttempt) -> bool:
+    async def record_attempt(self, attempt: ExecutionAttempt, *, carry: Carry | None = None) -> bool:
         try:
-            return await self._database.write(partial(attempts.record, attempt=attempt))
+            return await self._database.write(partial(attempts.record, attempt=attempt, carry=carry))
         except IntegrityError as error:
             raise LookupError(f"attempt {attempt.id} is about no stored fill ({attempt.leader_fill_id})") from error
+
+    async def carries(self, *, strategy_id: str, account_id: str) -> tuple[Carry, ...]:
+        return await self._database.read(partial(copied.carries, owner=(strategy_id, account_id)))
+
+    async def decided_since(
+        self, since_ms: Millis, *, strategy_id: str, account_id: str
+    ) -> tuple[tuple[RecordedFill, ExecutionAttempt], ...]:
+        owner = (strategy_id, account_id)
+        return await self._database.read(partial(copied.decided_since, since_ms=since_ms, owner=owner))
+
+    async def last_entries(self, since_ms: Millis, *, strategy_id: str, account_id: str) -> Mapping[UUID, Millis]:
+        owner = (strategy_id, account_id)
+        return await self._database.read(partial(copied.last_entries, since_ms=since_ms, owner=owner))
 
     async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
         return await self._database.write_alone(

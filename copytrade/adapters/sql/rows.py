@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode, Reason
+from copytrade.domain.carry import Carry
+from copytrade.domain.copy_rules import own_rules, parse_rule, write_rule
 from copytrade.domain.fills import LeaderFill, LeaderRole, LogPlace, RecordedFill, Side, Source
 from copytrade.domain.leaders import Leader
 from copytrade.domain.market import FeeSchedule, Market, OutcomeToken
@@ -17,6 +19,7 @@ from copytrade.domain.units import format_micro, parse_micro
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from copytrade.domain.copy_rules import OwnRules
     from copytrade.domain.units import Price, Ratio
 
 Values = dict[str, Any]
@@ -34,7 +37,15 @@ def leader_of(row: Any) -> Leader:
         live_allowed=row.live_allowed,
         followed_since_ms=row.followed_since,
         created_at_ms=row.created_at,
+        paused=row.paused,
+        exit_only=row.exit_only,
+        rules=() if row.rules is None else _rules_of(row.rules),
     )
+
+
+@lru_cache(maxsize=10_000)
+def _rules_of(document: str) -> OwnRules:
+    return own_rules(parse_rule(name, text) for name, text in json.loads(document).items())
 
 
 def leader_values(leader: Leader) -> Values:
@@ -49,6 +60,9 @@ def leader_values(leader: Leader) -> Values:
         "live_allowed": leader.live_allowed,
         "followed_since": leader.followed_since_ms,
         "created_at": leader.created_at_ms,
+        "paused": leader.paused,
+        "exit_only": leader.exit_only,
+        "rules": json.dumps({name: write_rule(name, value) for name, value in leader.rules}) if leader.rules else None,
     }
 
 
@@ -165,6 +179,35 @@ def attempt_values(attempt: ExecutionAttempt) -> Values:
         "first_fill_at": attempt.first_fill_at_ms,
         "done_at": attempt.done_at_ms,
         "created_at": attempt.created_at_ms,
+    }
+
+
+def carry_of(row: Any) -> Carry:
+    """Read a row of `carry`."""
+    return Carry(
+        leader_id=row.leader_id,
+        token_id=row.token_id,
+        side=Side(row.side),
+        shares=row.shares,
+        usdc=row.leader_usdc,
+        fills=row.fills,
+        since_ms=row.since,
+    )
+
+
+def carry_values(carry: Carry, attempt: ExecutionAttempt) -> Values:
+    """Return every column of `carry`, as it is after an attempt."""
+    return {
+        "strategy_id": attempt.strategy_id,
+        "account_id": attempt.account_id,
+        "leader_id": carry.leader_id,
+        "token_id": carry.token_id,
+        "side": carry.side,
+        "shares": carry.shares,
+        "leader_usdc": carry.usdc,
+        "fills": carry.fills,
+        "since": carry.since_ms,
+        "updated_at": attempt.decided_at_ms,
     }
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -61,6 +62,9 @@ leader: Final = Table(
     _required("live_allowed", Boolean),
     _required("followed_since", Instant),
     _required("created_at", Instant),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("exit_only", Boolean, nullable=False, server_default=false()),
+    Column("rules", JsonText),
     UniqueConstraint("address"),
 )
 
@@ -197,6 +201,23 @@ execution_fill: Final = Table(
 )
 Index("ix_execution_fill_attempt_id", execution_fill.c.attempt_id)
 Index("ix_execution_fill_fill_at", execution_fill.c.fill_at)
+
+carry: Final = Table(
+    "carry",
+    metadata,
+    Column("strategy_id", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("leader_id", Id, ForeignKey("leader.id"), primary_key=True),
+    Column("token_id", Text, primary_key=True),
+    _required("side", Text),
+    _required("shares", Micro),
+    _required("leader_usdc", Micro),
+    _required("fills", Integer),
+    _required("since", Instant),
+    _required("updated_at", Instant),
+    CheckConstraint("side IN ('BUY', 'SELL')", name="side"),
+    CheckConstraint("shares >= 0", name="shares"),
+)
 
 leader_event: Final = Table(
     "leader_event",
