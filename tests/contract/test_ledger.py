@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from copytrade.domain.attempts import AttemptStatus, Decision, reason
+from copytrade.domain.copy_rules import own_rules
 from copytrade.domain.fills import Source
+from copytrade.domain.sizing import ExitMode
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
 from tests.ledger_facts import (
     a_stored_fill,
@@ -61,6 +63,31 @@ async def test_a_removed_leader_is_followed_again_with_the_new_values(ledger: Le
 async def test_removing_a_stranger_is_an_error(ledger: Ledger) -> None:
     with pytest.raises(UnknownLeaderError, match=OTHER):
         await ledger.remove_leader(OTHER)
+
+
+async def test_how_a_leader_is_copied_changes_and_who_he_is_does_not(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader(label="first", copy_ratio=micro("0.5")))
+    await ledger.remove_leader(LEADER)
+    rules = own_rules(
+        [("spread_max", micro("0.03")), ("keywords_deny", ("trump", "élection")), ("exit_mode", ExitMode.RATIO)]
+    )
+    changed = a_leader(label="Ann", paused=True, exit_only=True, live_allowed=True, rules=rules)
+
+    await ledger.change_leader(replace(changed, id=uuid4(), followed_since_ms=1, created_at_ms=1))
+
+    assert await ledger.leaders() == (replace(changed, enabled=False),)
+
+
+async def test_a_rule_switched_off_for_one_leader_is_not_one_he_has_not(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader(rules=own_rules([("spread_max", None)])))
+
+    [leader] = await ledger.leaders()
+    assert leader.rules == (("spread_max", None),)
+
+
+async def test_a_stranger_cannot_be_changed(ledger: Ledger) -> None:
+    with pytest.raises(UnknownLeaderError, match=OTHER):
+        await ledger.change_leader(a_leader(address=OTHER))
 
 
 # Attempts

@@ -12,39 +12,9 @@ from copytrade.domain.fills import LeaderRole, Side
 from copytrade.domain.leader_events import LeaderHolding
 from copytrade.domain.sizing import ExitMode, SizingMode
 from copytrade.domain.units import MICRO
-from copytrade.strategies.copy import CopyFacts, CopyRules, Verdict, decide
+from copytrade.strategies.copy import decide
+from tests.copying import codes, facts, rules
 from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_market, a_view, micro
-
-
-def rules(**changes: Any) -> CopyRules:
-    facts: dict[str, Any] = {
-        "copy_ratio": MICRO,
-        "max_usdc_per_trade": micro("100"),
-        "maker_leader_ratio": MICRO,
-        "sizing_mode": SizingMode.RATIO,
-        "slippage_bps_max": 300,
-        "order_ttl_ms": 5_000,
-        "fill_max_age_ms": 30_000,
-    }
-    return CopyRules(**(facts | changes))
-
-
-def facts(**changes: Any) -> CopyFacts:
-    known: dict[str, Any] = {
-        "fill": a_fill(),
-        "leader": a_leader(),
-        "market": a_market(),
-        "view": a_view(),
-        "held": 0,
-        "unmapped_waited_ms": 0,
-        "book_waited_ms": 0,
-        "now_ms": NOW_MS,
-    }
-    return CopyFacts(**(known | changes))
-
-
-def codes(verdict: Verdict) -> list[str]:
-    return [one.code for one in verdict.reasons]
 
 
 def test_a_plain_buy_is_copied_at_the_limit() -> None:
