@@ -40,7 +40,7 @@ def build() -> typer.Typer:
     verbs.command("run")(service.run)
     verbs.command("demo")(demonstration.demo)
     verbs.command("sandbox")(service.sandbox)
-    verbs.add_typer(following.verbs, name="leaders", help="Whom to follow: add, list, remove.")
+    verbs.add_typer(following.verbs, name="leaders", help="Whom to follow, and how: add, set, list, remove, verify.")
     verbs.command("status")(reading.status)
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(reading.pnl)

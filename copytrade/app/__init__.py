@@ -1,5 +1,6 @@
 """The composition root: settings in, wired parts out. The only package that names adapters."""
 
+from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
 from copytrade.app.outside import Outside, system_clock
@@ -11,6 +12,7 @@ from copytrade.app.worker import build_worker
 __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
+    "build_rules",
     "build_worker",
     "configure_logging",
     "line_notifier",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.adapters.sql.reports import SqlReports
-    from copytrade.domain.units import Millis, Ratio, Usdc
+    from copytrade.domain.units import Millis
     from copytrade.ports.ledger import Ledger
     from copytrade.settings import Settings
 
@@ -25,17 +25,15 @@ def new_leader(
     since_ms: Millis,
     now_ms: Millis,
     label: str = "",
-    copy_ratio: Ratio | None = None,
-    max_usdc_per_trade: Usdc | None = None,
 ) -> Leader:
-    """Return an enabled leader with his own ratio and cap, or none."""
+    """Return an enabled leader without rules of his own."""
     return Leader(
         id=leader_id(address),
         address=address,
         label=label,
         enabled=True,
-        copy_ratio=copy_ratio,
-        max_usdc_per_trade=max_usdc_per_trade,
+        copy_ratio=None,
+        max_usdc_per_trade=None,
         live_allowed=False,
         followed_since_ms=since_ms,
         created_at_ms=now_ms,
