@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from copytrade.adapters.memory import MemoryLedger, StoredFill
-from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, ExecutionAttempt
+from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, ExecutionAttempt, Reason
 from copytrade.domain.fills import Side
 from copytrade.domain.positions import Position, fold
 from copytrade.domain.units import format_micro
@@ -17,6 +17,7 @@ from copytrade.sandbox.happening import BookChanged, Happening, MarketOpened
 from copytrade.sandbox.ledger import FillRecord
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.world import World
+from tests.copying import waiting_by_reasons
 from tests.simulation.life import SETTINGS
 
 Breaches = Iterator[str]
@@ -95,6 +96,7 @@ class Checker:
         yield from self._dispositions()
         yield from self._interrupted()
         yield from self._books()
+        yield from self._carries()
 
     def _deleted(self) -> Breaches:
         now = (set(self.ledger.stored), set(self.ledger.payloads), set(self.ledger._attempts))
@@ -158,6 +160,17 @@ class Checker:
             if position.shares < 0:
                 yield f"position of {token_id} is short"
         yield from (f"executions of {owner[2]} without a position" for owner in by_owner)
+
+    def _carries(self) -> Breaches:
+        """What waits is what the reasons of the attempts add up to, however often the worker died between them."""
+        said: dict[object, list[tuple[Reason, ...]]] = defaultdict(list)
+        for attempt in self.ledger._attempts.values():
+            leader_id = self.ledger.stored[attempt.leader_fill_id].recorded.leader_id
+            said[attempt.strategy_id, attempt.account_id, leader_id, attempt.token_id].append(attempt.reasons)
+        for key, reasons in said.items():
+            carry = self.ledger.carried.get(key)
+            if waiting_by_reasons(reasons) != (carry.shares if carry else 0):
+                yield f"{waiting_by_reasons(reasons)} wait by the reasons on {key}, and {carry} is kept"
 
     def _truth(self) -> dict[str, list[FillRecord]]:
         leaders = self.ledger._leaders
