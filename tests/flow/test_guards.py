@@ -68,7 +68,12 @@ TRIPS = (
     Trip(code="PRICE_OUT_OF_BAND", rules={"price_max": micro("0.49")}, says={"price": "0.50", "price_max": "0.49"}),
     Trip(code="PRICE_OUT_OF_BAND", rules={"price_min": micro("0.51")}, says={"price_min": "0.51"}),
     Trip(code="SPREAD_TOO_WIDE", rules={"spread_max": micro("0.01")}, says={"spread": "0.02", "spread_max": "0.01"}),
-    Trip(code="DEPTH_TOO_THIN", rules={"depth_usdc_min": micro("300")}, says={"depth_usdc": "255.00"}),
+    Trip(
+        code="DEPTH_TOO_THIN",
+        rules={"depth_usdc_min": micro("300")},
+        book={"asks": "0.51:500 0.60:5000"},
+        says={"depth_usdc": "255.00", "limit": "0.51"},
+    ),
 )
 
 
@@ -170,6 +175,23 @@ def test_two_fills_of_one_leader_at_once_are_one_entry_while_he_cools_down() -> 
         await asyncio.sleep(1)
 
         assert sorted(codes(attempt)[0] for attempt in await stage.attempts()) == ["LEADER_COOLDOWN", "MARKETABLE"]
+
+    play(script, leader_cooldown_ms=10_000)
+
+
+def test_a_fill_that_is_decided_again_begins_no_new_time_to_cool_down() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.books.show(a_book(asks="0.51:500"))
+        await stage.sees(a_fill(size="50"))
+        await asyncio.sleep(12)
+        [attempt] = await stage.attempts()
+        recorded = await stage.ledger.fill(attempt.leader_fill_id)
+        assert recorded is not None
+        await stage.worker.decide.decide(recorded)
+        await stage.sees(a_fill(size="50", place=a_place(log_index=8, order_hash="0x" + "0e" * 32)))
+        await asyncio.sleep(1)
+
+        assert [one.decision for one in await stage.attempts()] == [Decision.TRADE, Decision.TRADE]
 
     play(script, leader_cooldown_ms=10_000)
 

@@ -167,6 +167,17 @@ def test_a_size_by_bankroll_is_the_part_of_ours_that_he_spent_of_his() -> None:
     play(script, **BANKROLL)
 
 
+def test_he_has_at_least_what_he_just_spent() -> None:
+    async def script(stage: Stage) -> None:
+        stage.values.worth = {LEADER: micro("1000")}
+        attempt = await fills(stage, 1, "3000")
+
+        assert numbers(attempt, "SIZED_BY_BANKROLL")["his"] == "1500.00"
+        assert attempt.size_shares_target == micro("60")
+
+    play(script, **BANKROLL | {"bankroll_usdc": micro("30")})
+
+
 def test_what_we_won_and_lost_is_part_of_our_bankroll() -> None:
     async def script(stage: Stage) -> None:
         stage.values.worth = {LEADER: micro("10000")}
