@@ -104,6 +104,21 @@ def test_each_change_is_kept_with_what_was_before(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--set", "SPREAD=1"], "'SPREAD' is no rule of copying"),
+        (["--set", "SPREAD_MAX"], "is not NAME=VALUE"),
+        (["--set", "SPREAD_MAX=wide"], "SPREAD_MAX is 'wide'; accepted: a decimal from 0 to 1, or nothing"),
+        (["--sizing-mode", "half"], "SIZING_MODE is 'half'; accepted: ratio, fixed_usdc, bankroll"),
+        (["--clear", "SPREAD"], "'spread' is no rule of copying"),
+        ([], "nothing to set"),
+    ],
+)
+def test_wrong_use_says_what_is_accepted(words: list[str], what: str) -> None:
+    assert what in said("set", LEADER, *words, code=2)
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_reads_what_it_writes(name: str) -> None:
     samples = {"": "0.25", "sizing_mode": "bankroll", "exit_mode": "ratio", "words": "a,b", "whole": "120"}
