@@ -62,9 +62,8 @@ def cleared_rules(names: Iterable[str]) -> set[str]:
     if EVERY_RULE in fields:
         return set(RULES)
     if unknown := sorted(fields - RULES.keys()):
-        raise typer.BadParameter(
-            f"{unknown[0]!r} is no rule; there are {', '.join(RULES).upper()}", param_hint="--clear"
-        )
+        known = ", ".join(RULES).upper()
+        raise typer.BadParameter(f"{unknown[0]!r} is no rule of copying; there are {known}", param_hint="--clear")
     return fields
 
 

@@ -169,16 +169,17 @@ class Decide:
         """Give one fill its attempt; nothing happens if it has one."""
         facts = await self._gather(recorded)
         verdict = copy.decide(facts, self._rules)
-        # Whatever else may refuse a trade (`Verdict.refused`) has its say here, before anything is written. From the
-        # last fact to the write nothing waits, so that no other decision comes between.
         attempt = self._attempt(recorded, verdict, facts.now_ms)
+        # Rules outside the strategy may make a SKIP of the attempt here. From the last fact to the write nothing
+        # waits, so that no other decision comes between a rule and what is counted against it.
+        attempt, carry = verdict.settle(attempt)
         before = self._copied.expect(recorded, attempt)
-        if not await self._ledger.record_attempt(attempt, carry=verdict.carry):
+        if not await self._ledger.record_attempt(attempt, carry=carry):
             self._copied.forget(recorded, attempt, before)
             return
-        self._copied.follow(recorded, attempt, verdict.carry)
+        self._copied.follow(recorded, attempt, carry)
         self._portfolio.follow(attempt)
-        if verdict.decision is Decision.TRADE and facts.market is not None:
+        if attempt.decision is Decision.TRADE and facts.market is not None:
             await self._orders.put(Approved(attempt=attempt, market=facts.market))
         book = facts.view.book if facts.view else None
         self._notifier.tell(Decided(recorded=recorded, attempt=attempt, market=facts.market, book=book))

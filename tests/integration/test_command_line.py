@@ -103,10 +103,6 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
     [
         (["leaders", "add", "0x12"], "is not an address"),
         (["leaders", "add", LEADER, "--ratio", "-1"], "COPY_RATIO is '-1'; accepted: a decimal above 0"),
-        (["leaders", "set", LEADER, "--set", "SPREAD=1"], "'SPREAD' is no rule of copying"),
-        (["leaders", "set", LEADER, "--set", "SPREAD_MAX"], "is not NAME=VALUE"),
-        (["leaders", "set", LEADER, "--clear", "SPREAD"], "'spread' is no rule of copying"),
-        (["leaders", "set", LEADER], "nothing to set"),
         (["leaders", "set", LEADER, "--paused"], "is not a leader"),
         (["leaders", "add", LEADER, "--since", "soon"], "is no time"),
         (["leaders", "add", LEADER, "--since", "2999-01-01"], "is not in the past"),

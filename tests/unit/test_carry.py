@@ -16,7 +16,8 @@ from copytrade.domain.sizing import ExitMode
 from copytrade.domain.units import LOT, MICRO, scaled_down
 from copytrade.strategies.copy import decide
 from tests.copying import Desk, codes, facts, numbers, rules, waiting_by_reasons
-from tests.makers import NOW_MS, YES, a_book, a_fill, a_leader, a_market, a_view, micro
+from tests.ledger_facts import an_attempt
+from tests.makers import NOW_MS, YES, a_book, a_fill, a_leader, a_market, a_view, micro, recorded
 
 AGE_MAX_MS = 600_000
 SIZES = st.lists(st.integers(1, micro("12")), min_size=1, max_size=10)
@@ -137,15 +138,18 @@ def test_a_fill_that_another_rule_refuses_neither_waits_nor_releases() -> None:
 def test_a_trade_refused_from_outside_the_strategy_releases_nothing_and_still_drops_what_ended() -> None:
     desk = a_desk(held="100")
     desk.sees(micro("4"))
-    releasing = desk.sees(micro("4")).refused(reason("OUTSIDE"))
+    releasing = desk.sees(micro("4"))
     desk.sees(micro("4"))
-    ending = desk.sees(micro("50"), side=Side.SELL).refused(reason("OUTSIDE"))
+    ending = desk.sees(micro("50"), side=Side.SELL)
+    refused = an_attempt(recorded(a_fill()), decision=Decision.SKIP, reasons=(reason("OUTSIDE"),))
 
-    assert (releasing.decision, codes(releasing), releasing.carry) == (Decision.SKIP, ["OUTSIDE"], None)
-    assert (releasing.size, releasing.limit, releasing.ttl_ms) == (0, 0, 0)
-    assert codes(ending) == ["OUTSIDE", "CARRY_DROPPED"]
-    assert ending.carry is not None
-    assert ending.carry.shares == 0
+    released, still_waiting = releasing.settle(refused)
+    dropped, nothing = ending.settle(refused)
+
+    assert (codes(released), still_waiting) == (["OUTSIDE"], None)
+    assert codes(dropped) == ["OUTSIDE", "CARRY_DROPPED"]
+    assert nothing is not None
+    assert nothing.shares == 0
 
 
 def test_copies_below_the_dollar_of_a_crossing_buy_wait_too() -> None:

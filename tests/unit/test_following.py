@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from copytrade.__main__ import build
@@ -15,6 +17,13 @@ from tests.makers import LEADER, OTHER
 from tests.unit.test_settings import _nothing_set
 
 __all__ = ["_nothing_set"]
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Take the log back from the command line, whose standard error ends with each call."""
+    yield
+    structlog.reset_defaults()
 
 
 def said(*words: str, code: int = 0) -> str:
@@ -28,7 +37,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def test_rules_are_set_shown_and_cleared_by_the_names_of_their_variables() -> None:
-    said("add", LEADER, "--label", "ann", "--ratio", "0.5", "--set", "spread_max=0.03")
+    said("add", LEADER, "--unchecked", "--label", "ann", "--ratio", "0.5", "--set", "spread_max=0.03")
 
     changed = said(
         "set", LEADER, "--exit-only", "--slippage-bps", "150", "--max-usdc", "20", "--set", "KEYWORDS_DENY=Fed, rates"
@@ -52,7 +61,7 @@ def test_rules_are_set_shown_and_cleared_by_the_names_of_their_variables() -> No
 
 
 def test_what_is_not_named_stays_as_it_is() -> None:
-    said("add", LEADER, "--label", "ann", "--ratio", "0.5")
+    said("add", LEADER, "--unchecked", "--label", "ann", "--ratio", "0.5")
     said("set", LEADER, "--paused", "--live-allowed")
     said("set", LEADER, "--label", "bob")
 
@@ -63,7 +72,7 @@ def test_what_is_not_named_stays_as_it_is() -> None:
 
 def test_the_table_says_what_becomes_of_each_leader() -> None:
     for address, flag in ((LEADER, "--paused"), (OTHER, "--exit-only")):
-        said("add", address)
+        said("add", address, "--unchecked")
         said("set", address, flag, "--ttl-ms", "9000")
 
     table = said("list")
@@ -75,14 +84,14 @@ def test_a_band_that_no_price_satisfies_is_refused_with_the_general_rule_counted
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PRICE_MAX", "0.5")
-    said("add", LEADER)
+    said("add", LEADER, "--unchecked")
 
     assert "accepted: PRICE_MAX (0.50) or less" in said("set", LEADER, "--set", "PRICE_MIN=0.6", code=2)
     assert listed()[0]["rules"] == {}
 
 
 def test_each_change_is_kept_with_what_was_before(tmp_path: Path) -> None:
-    said("add", LEADER, "--ratio", "0.5")
+    said("add", LEADER, "--unchecked", "--ratio", "0.5")
     said("set", LEADER, "--paused")
 
     events = json.loads(CliRunner().invoke(build(), ["status", "--json"]).output)["events"]
@@ -93,6 +102,21 @@ def test_each_change_is_kept_with_what_was_before(tmp_path: Path) -> None:
         "before": "followed; COPY_RATIO=0.50",
         "after": "paused; COPY_RATIO=0.50",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--set", "SPREAD=1"], "'SPREAD' is no rule of copying"),
+        (["--set", "SPREAD_MAX"], "is not NAME=VALUE"),
+        (["--set", "SPREAD_MAX=wide"], "SPREAD_MAX is 'wide'; accepted: a decimal from 0 to 1, or nothing"),
+        (["--sizing-mode", "half"], "SIZING_MODE is 'half'; accepted: ratio, fixed_usdc, bankroll"),
+        (["--clear", "SPREAD"], "'spread' is no rule of copying"),
+        ([], "nothing to set"),
+    ],
+)
+def test_wrong_use_says_what_is_accepted(words: list[str], what: str) -> None:
+    assert what in said("set", LEADER, *words, code=2)
 
 
 @pytest.mark.parametrize("name", RULES)

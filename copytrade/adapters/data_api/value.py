@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 
 from copytrade.adapters.data_api.requests import ApiError, Route
-from copytrade.adapters.feeds.trade_fields import MalformedError, amount_micro
+from copytrade.adapters.feeds.trade_fields import AMOUNT_MAX, MalformedError, amount, nearest_micro
 from copytrade.domain.units import Usdc
 from copytrade.ports.clock import Clock
 from copytrade.ports.wallet_values import ValueUnavailableError, WalletValues
@@ -41,4 +41,4 @@ def _value_of(row: object, address: str) -> Usdc:
         raise MalformedError("not-an-object")
     if str(row.get("user", row.get("proxy_wallet", ""))).lower() != address:
         raise MalformedError("another-wallet")
-    return amount_micro(row.get("value"), "value")
+    return nearest_micro(amount(row.get("value"), "value", AMOUNT_MAX))

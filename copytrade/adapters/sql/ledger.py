@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from copytrade.adapters.sql import (
     attempts,
     chain,
-    copied,
+    copy_memory,
     cursors,
     events,
     executions,
@@ -101,17 +101,17 @@ class SqlLedger(Ledger):
             raise LookupError(f"attempt {attempt.id} is about no stored fill ({attempt.leader_fill_id})") from error
 
     async def carries(self, *, strategy_id: str, account_id: str) -> tuple[Carry, ...]:
-        return await self._database.read(partial(copied.carries, owner=(strategy_id, account_id)))
+        return await self._database.read(partial(copy_memory.carries, owner=(strategy_id, account_id)))
 
     async def decided_since(
         self, since_ms: Millis, *, strategy_id: str, account_id: str
     ) -> tuple[tuple[RecordedFill, ExecutionAttempt], ...]:
         owner = (strategy_id, account_id)
-        return await self._database.read(partial(copied.decided_since, since_ms=since_ms, owner=owner))
+        return await self._database.read(partial(copy_memory.decided_since, since_ms=since_ms, owner=owner))
 
     async def last_entries(self, since_ms: Millis, *, strategy_id: str, account_id: str) -> Mapping[UUID, Millis]:
         owner = (strategy_id, account_id)
-        return await self._database.read(partial(copied.last_entries, since_ms=since_ms, owner=owner))
+        return await self._database.read(partial(copy_memory.last_entries, since_ms=since_ms, owner=owner))
 
     async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
         return await self._database.write_alone(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from copytrade.domain.attempts import Decision
 from copytrade.domain.fills import Side
 from copytrade.domain.leader_events import NO_SNAPSHOT
 from copytrade.domain.leader_orders import NOTHING_YET
 
 if TYPE_CHECKING:
-    from copytrade.domain.attempts import Reason
+    from copytrade.domain.attempts import Decision, ExecutionAttempt, Reason
     from copytrade.domain.book import BookView
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import LeaderFill
@@ -81,14 +80,11 @@ class Verdict:
     carry_if_refused: Carry | None = None
     reasons_if_refused: tuple[Reason, ...] = ()
 
-    def refused(self, *reasons: Reason) -> Verdict:
-        """Return the SKIP that reasons from outside the strategy make of a TRADE: what waited goes on waiting."""
-        return replace(
-            self,
-            decision=Decision.SKIP,
-            reasons=(*reasons, *self.reasons_if_refused),
-            size=0,
-            limit=0,
-            ttl_ms=0,
-            carry=self.carry_if_refused,
-        )
+    def settle(self, attempt: ExecutionAttempt) -> tuple[ExecutionAttempt, Carry | None]:
+        """Return the attempt as it is to be stored, and what waits after it.
+
+        Rules outside the strategy may have made a SKIP of the TRADE: then what waited goes on waiting.
+        """
+        if attempt.decision is self.decision:
+            return attempt, self.carry
+        return replace(attempt, reasons=(*attempt.reasons, *self.reasons_if_refused)), self.carry_if_refused
