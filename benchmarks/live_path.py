@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, event, make_url
 from benchmarks.chain_logs import addresses, frame, logs
 from benchmarks.measuring import Figure, Kind, dsn, kinds, percentile, show
 from benchmarks.working import working
+from tests.statements import heard
 
 FILLS = 1_200
 WARM_UP = 50
@@ -41,7 +42,7 @@ class Tape:
     transactions: list[list[Statement]] = field(default_factory=list)
     open: dict[int, list[Statement]] = field(default_factory=dict)
 
-    def execute(self, connection: Connection, _cursor: object, sql: str, given: Any, *_: object) -> None:
+    def execute(self, connection: Connection, sql: str, given: Any) -> None:
         """Note a statement."""
         self.open.setdefault(id(connection), []).append((sql, given))
 
@@ -56,12 +57,11 @@ class Tape:
 def recording() -> Iterator[Tape]:
     """Give what is committed meanwhile."""
     tape = Tape()
-    event.listen(Engine, "before_cursor_execute", tape.execute)
     event.listen(Engine, "commit", tape.commit)
     try:
-        yield tape
+        with heard(tape.execute):
+            yield tape
     finally:
-        event.remove(Engine, "before_cursor_execute", tape.execute)
         event.remove(Engine, "commit", tape.commit)
 
 

@@ -1,4 +1,7 @@
-"""The stages from a chain frame to the executor's queue, on a real ledger; the venue's side is still."""
+"""The stages from a chain frame to the executor's queue, on a real ledger; the venue's side is still.
+
+The head of the chain is older than the moment the leaders are followed from: no history is read meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,8 @@ from tests.makers import a_book, a_leader, a_market, micro
 CHAIN_ID = 137
 NEVER_MS = 3_600_000
 HEAD_EVERY_S = 2.0
+HEAD_AGE_MS = 62_000
+FOLLOWED_BEFORE_MS = 60_000
 
 RULES = CopyRules(
     copy_ratio=MICRO,
@@ -73,16 +78,17 @@ async def working(url: str, leaders: Sequence[str]) -> AsyncIterator[Working]:
     """Run source, ingest and decide with these leaders until the block ends."""
     async with open_database(url) as database:
         ledger, clock = SqlLedger(database), SystemClock()
-        await database.write(partial(_follow, leaders, since_ms=clock.now_ms() - 60_000))
+        await database.write(partial(_follow, leaders, since_ms=clock.now_ms() - FOLLOWED_BEFORE_MS))
         roll = LedgerRoll(ledger, clock)
         await roll.refresh()
+        stamp_s = (clock.now_ms() - HEAD_AGE_MS) // 1000
         frames: asyncio.Queue[str] = asyncio.Queue()
         orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=1_000)
         ingest, decide = await _stages(ledger, clock, roll, orders)
         tasks = [
-            asyncio.create_task(ingest.run("polygon", _source(ledger, clock, roll, frames))),
+            asyncio.create_task(ingest.run("polygon", _source(ledger, clock, roll, frames, stamp_s=stamp_s))),
             asyncio.create_task(decide.run()),
-            asyncio.create_task(_beat(frames, clock)),
+            asyncio.create_task(_beat(frames, stamp_s)),
         ]
         try:
             yield Working(ledger=ledger, frames=frames, orders=orders)
@@ -135,7 +141,9 @@ async def _stages(
     return Ingest(**facts), decide
 
 
-def _source(ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, frames: asyncio.Queue[str]) -> PolygonSource:
+def _source(
+    ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, frames: asyncio.Queue[str], *, stamp_s: int
+) -> PolygonSource:
     async def connect(_url: str) -> _Socket:
         return _Socket(frames)
 
@@ -150,7 +158,7 @@ def _source(ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, frames: asy
         roll=roll,
         cursors=ledger,
         stored=ledger,
-        transport=httpx.MockTransport(lambda request: _answer(request, clock)),
+        transport=httpx.MockTransport(lambda request: _answer(request, stamp_s)),
         connector=connect,
     )
 
@@ -172,25 +180,25 @@ class _Socket:
         return
 
 
-def _header(clock: SystemClock, number: int = FIRST_BLOCK - 1) -> dict[str, Any]:
+def _header(stamp_s: int, number: int = FIRST_BLOCK - 1) -> dict[str, Any]:
     """Return a block, usually the head of a chain on which nothing moves: pushed logs lie ahead of it."""
     return {
         "number": hex(number),
         "hash": block_hash(number),
         "parentHash": block_hash(number - 1),
-        "timestamp": hex(clock.now_ms() // 1000),
+        "timestamp": hex(stamp_s),
         "logsBloom": "0x" + "00" * 256,
     }
 
 
-def _answer(request: httpx.Request, clock: SystemClock) -> httpx.Response:
+def _answer(request: httpx.Request, stamp_s: int) -> httpx.Response:
     asked = json.loads(request.content)
     many = asked if isinstance(asked, list) else [asked]
-    answers = [{"jsonrpc": "2.0", "id": one["id"], "result": _result(one, clock)} for one in many]
+    answers = [{"jsonrpc": "2.0", "id": one["id"], "result": _result(one, stamp_s)} for one in many]
     return httpx.Response(200, json=answers if isinstance(asked, list) else answers[0])
 
 
-def _result(asked: dict[str, Any], clock: SystemClock) -> Any:
+def _result(asked: dict[str, Any], stamp_s: int) -> Any:
     match asked["method"]:
         case "eth_chainId":
             return hex(CHAIN_ID)
@@ -198,12 +206,12 @@ def _result(asked: dict[str, Any], clock: SystemClock) -> Any:
             return []
         case _:
             block = str(asked["params"][0])
-            return _header(clock, int(block, 16)) if block.startswith("0x") else _header(clock)
+            return _header(stamp_s, int(block, 16)) if block.startswith("0x") else _header(stamp_s)
 
 
-async def _beat(frames: asyncio.Queue[str], clock: SystemClock) -> None:
+async def _beat(frames: asyncio.Queue[str], stamp_s: int) -> None:
     """Announce a head now and then, as a living node does."""
     while True:
-        params = {"subscription": "0x1", "result": _header(clock)}
+        params = {"subscription": "0x1", "result": _header(stamp_s)}
         frames.put_nowait(json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params}))
         await asyncio.sleep(HEAD_EVERY_S)

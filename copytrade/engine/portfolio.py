@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from copytrade.domain.attempts import OPEN_STATUSES
@@ -23,6 +24,8 @@ class Portfolio:
         self._owner = (strategy_id, account_id)
         self._positions: dict[str, Position] = {}
         self._open: dict[UUID, ExecutionAttempt] = {}
+        self._promised: defaultdict[str, Shares] = defaultdict(int)
+        """By token, what open sells may still take; asked for with every fill, however many orders are open."""
 
     async def load(self, ledger: Ledger) -> None:
         """Read positions and open attempts as last committed."""
@@ -36,10 +39,16 @@ class Portfolio:
         """Take an attempt as it now stands: kept while open, forgotten once it ended."""
         if (attempt.strategy_id, attempt.account_id) != self._owner:
             return
+        before = self._open.get(attempt.id)
+        if before is not None:
+            self._promised[before.token_id] -= _promised_by(before)
         if attempt.status in OPEN_STATUSES:
             self._open[attempt.id] = attempt
+            self._promised[attempt.token_id] += _promised_by(attempt)
         else:
             self._open.pop(attempt.id, None)
+        if not self._promised[attempt.token_id]:
+            del self._promised[attempt.token_id]
 
     def book(self, booked: Booked) -> None:
         """Take the attempt and the position of an execution that was just committed."""
@@ -49,12 +58,7 @@ class Portfolio:
     def sellable(self, token_id: str) -> Shares:
         """Return the shares held that no open sell has already promised."""
         position = self._positions.get(token_id)
-        promised = sum(
-            attempt.size_shares_target - attempt.filled_shares
-            for attempt in self._open.values()
-            if attempt.token_id == token_id and attempt.side is Side.SELL
-        )
-        return (position.shares if position else 0) - promised
+        return (position.shares if position else 0) - self._promised.get(token_id, 0)
 
     def net_pnl_usdc(self) -> Usdc:
         """Return what was realised in all positions, less every fee paid."""
@@ -68,3 +72,7 @@ class Portfolio:
         """Return the tokens that are held or have an open order."""
         held = (token for token, position in self._positions.items() if position.shares)
         return tuple(dict.fromkeys([*held, *(attempt.token_id for attempt in self._open.values())]))
+
+
+def _promised_by(attempt: ExecutionAttempt) -> Shares:
+    return attempt.size_shares_target - attempt.filled_shares if attempt.side is Side.SELL else 0

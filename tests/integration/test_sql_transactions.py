@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy import Connection, select
 
 from copytrade.adapters.sql import schema
 from copytrade.adapters.sql.ledger import SqlLedger
@@ -19,6 +19,7 @@ from copytrade.ports.leader_fills import ChainConfirmed, Cursor, CursorScope, Fi
 from tests.ledger_facts import BLOCK_B, a_log, a_row, a_submitted, an_attempt, an_execution
 from tests.ledgers import sql_database
 from tests.makers import LEADER, NOW_MS, OTHER, a_leader, a_market
+from tests.statements import heard
 
 Write = Callable[[SqlLedger], Awaitable[Any]]
 
@@ -40,19 +41,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def broken_off_at(statement: int) -> Iterator[list[str]]:
-    """Break off at the n-th statement from now, counted from 0; give what was executed."""
+    """Break off at the n-th statement inside a transaction from now, from 0; give what was executed."""
     executed: list[str] = []
 
-    def count(_connection: Connection, _cursor: object, sql: str, *_: object) -> None:
+    def count(_connection: Connection, sql: str, _parameters: object) -> None:
+        if sql.startswith("BEGIN"):
+            return
         executed.append(sql)
         if len(executed) > statement:
             raise BrokenOffError
 
-    event.listen(Engine, "after_cursor_execute", count)
-    try:
+    with heard(count):
         yield executed
-    finally:
-        event.remove(Engine, "after_cursor_execute", count)
 
 
 def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:

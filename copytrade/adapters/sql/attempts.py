@@ -55,7 +55,7 @@ def open_attempts(connection: Connection) -> tuple[ExecutionAttempt, ...]:
 
 def record(connection: Connection, attempt: ExecutionAttempt, carry: Carry | None = None) -> bool:
     """Store an attempt, that its fill needs none any more and what waits after it; False if there is one."""
-    if hot.RECORD.run(connection, attempt_values(attempt)).rowcount != 1:
+    if hot.RECORD.run(connection, attempt_values(attempt)) != 1:
         return False
     if carry is not None:
         hot.KEEP_CARRY.run(connection, carry_values(carry, attempt))
@@ -66,7 +66,7 @@ def record(connection: Connection, attempt: ExecutionAttempt, carry: Carry | Non
 def submit(connection: Connection, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
     """Move PENDING to SUBMITTED; False if it is not PENDING, or its fill is orphaned and it ends here."""
     done = hot.SUBMIT.run(connection, {"attempt_id": attempt_id, "hash": order_hash, "at_ms": placed_at_ms})
-    if done.rowcount == 1:
+    if done == 1:
         return True
     attempt = find(connection, attempt_id)
     if attempt is not None and attempt.status is AttemptStatus.PENDING:

@@ -13,13 +13,13 @@ column by another in SQL would drop the fraction.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import CHAR, REAL, Numeric, Text, Uuid, cast
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.types import TypeDecorator, UserDefinedType
@@ -160,4 +160,4 @@ class Texts(TypeDecorator[list[str]]):
         return dialect.type_descriptor(Text() if _is_sqlite(dialect) else ARRAY(Text))
 
     def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
-        return json.dumps(value) if _is_sqlite(dialect) else value
+        return value if value is None or not _is_sqlite(dialect) else msgspec.json.encode(value).decode()

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from copytrade.adapters.sql import prepared
 from copytrade.adapters.sql.writing import WriterThread
 from copytrade.ports.ledger import LedgerUnavailableError
 
@@ -165,7 +166,7 @@ def sqlite_engine(url: URL, *, begin: str, connections: int = 1, query_only: boo
         cursor.close()
 
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        prepared.execute(connection, begin)
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", start)

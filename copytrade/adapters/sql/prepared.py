@@ -1,8 +1,9 @@
 """Statements compiled once for each database and given to the driver as text.
 
-SQLAlchemy builds, hashes and looks up a statement each time it is executed, which costs more than a small
-write itself. What a fill waits for goes through here instead: the text still comes from the tables, and the
-columns' own types still convert the values, both ways.
+SQLAlchemy builds, hashes and looks up a statement each time it is executed, and wraps what comes of it, which
+costs more than a small write itself. What a fill waits for goes to the driver's cursor instead, inside
+SQLAlchemy's transaction: the text still comes from the tables, the columns' own types still convert the
+values, both ways, and the driver's errors are raised as SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select
+from sqlalchemy import Select, exc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import BindParameter, Connection, CursorResult, Dialect, Insert, Update
+    from sqlalchemy import BindParameter, Connection, Dialect, Insert, Update
     from sqlalchemy.types import TypeEngine
 
     Statement = Select[Any] | Insert | Update
@@ -35,22 +36,23 @@ class Prepared:
         """Return the values as the driver takes them."""
         return self._text(connection).parameters(values)
 
-    def run(self, connection: Connection, values: Values) -> CursorResult[Any]:
-        """Execute with one set of values by parameter name."""
+    def run(self, connection: Connection, values: Values) -> int:
+        """Execute with one set of values by parameter name; return how many rows it changed."""
         text = self._text(connection)
-        return connection.exec_driver_sql(text.sql, text.parameters(values))
+        return int(execute(connection, text.sql, text.parameters(values)).rowcount)
 
     def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Execute once for each row."""
         text = self._text(connection)
-        parameters = text.many_parameters(rows)
-        # One row alone goes the short way: executemany of it costs a driver more.
-        connection.exec_driver_sql(text.sql, parameters if len(parameters) > 1 else parameters[0])
+        if len(rows) == 1:
+            execute(connection, text.sql, text.parameters(rows[0]))
+        else:
+            execute_many(connection, text.sql, text.many_parameters(rows))
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         """Execute a SELECT and return its rows, each with its columns as attributes."""
         text = self._text(connection)
-        return text.rows(connection.exec_driver_sql(text.sql, text.parameters(values)))
+        return text.rows(execute(connection, text.sql, text.parameters(values)))
 
     def _text(self, connection: Connection) -> _Text:
         dialect = connection.dialect
@@ -92,17 +94,41 @@ class _Text:
         ]
         return list(zip(*columns, strict=True))
 
-    def rows(self, result: CursorResult[Any]) -> list[Any]:
+    def rows(self, cursor: Any) -> list[Any]:
         """Return what the driver found as domain values."""
         if not self._readers:
-            kinds = [column[1] for column in result.context.cursor.description]
+            kinds = [column[1] for column in cursor.description]
             self._readers = [
                 column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind)
                 for column, kind in zip(self._columns, kinds, strict=True)
             ]
         return [
-            SimpleNamespace(**dict(zip(self._names, map(_read, self._readers, found), strict=True))) for found in result
+            SimpleNamespace(**dict(zip(self._names, map(_read, self._readers, found), strict=True)))
+            for found in cursor.fetchall()
         ]
+
+
+def execute(connection: Connection, sql: str, parameters: Any = ()) -> Any:
+    """Execute a statement in the connection's transaction; return the driver's cursor."""
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(sql, parameters)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_usual(connection, sql, error) from error
+    return cursor
+
+
+def execute_many(connection: Connection, sql: str, parameters: Sequence[Any]) -> None:
+    """Execute a statement with each set of parameters."""
+    try:
+        connection.connection.cursor().executemany(sql, parameters)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_usual(connection, sql, error) from error
+
+
+def _as_usual(connection: Connection, sql: str, error: BaseException) -> BaseException:
+    """Return a driver's error as SQLAlchemy raises it."""
+    return exc.DBAPIError.instance(sql, None, error, connection.dialect.loaded_dbapi.Error)
 
 
 def _read(read: Convert | None, value: Any) -> Any:
