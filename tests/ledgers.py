@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from copytrade.adapters.sql.engine import Database, open_database
 from copytrade.adapters.sql.ledger import SqlLedger
-from copytrade.adapters.sql.tables import metadata
+from copytrade.adapters.sql.tables import leader_roll, metadata
 
 
 @asynccontextmanager
@@ -29,7 +29,8 @@ async def sql_ledger(url: str, *, empty: bool = True) -> AsyncIterator[SqlLedger
 
 def _empty(connection: Connection) -> None:
     for table in reversed(metadata.sorted_tables):
-        connection.execute(table.delete())
+        if table is not leader_roll:
+            connection.execute(table.delete())
 
 
 def rows(connection: Connection, query: str) -> list[dict[str, object]]:

@@ -26,6 +26,7 @@ class LedgerRoll(LeaderRoll):
         self._clock = clock
         self._leaders: Mapping[str, Leader] = MappingProxyType({})
         self._next_change = asyncio.Event()
+        self._revision: int | None = None
 
     def leaders(self) -> Mapping[str, Leader]:
         """Return the enabled leaders by address."""
@@ -36,8 +37,12 @@ class LedgerRoll(LeaderRoll):
         await self._next_change.wait()
 
     async def refresh(self) -> None:
-        """Read the table once and wake whoever waits for a change."""
+        """Read the table if it was changed, and wake whoever waits for that."""
+        revision = await self._ledger.leaders_revision()
+        if revision == self._revision:
+            return
         enabled = {leader.address: leader for leader in await self._ledger.leaders() if leader.enabled}
+        self._revision = revision
         if enabled == self._leaders:
             return
         self._leaders = MappingProxyType(enabled)
@@ -45,7 +50,7 @@ class LedgerRoll(LeaderRoll):
         self._next_change = asyncio.Event()
 
     async def run(self) -> None:
-        """Re-read the table until cancelled."""
+        """Look for changes until cancelled."""
         while True:
             await self._clock.sleep_ms(ROLL_POLL_MS)
             await self.refresh()

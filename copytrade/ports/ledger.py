@@ -99,6 +99,9 @@ class Ledger(LeaderEventStore, CopyMemory, Protocol):
     async def leaders(self) -> tuple[Leader, ...]:
         """Return all leaders, disabled ones too, by address."""
 
+    async def leaders_revision(self) -> int:
+        """Return a number that has changed whenever any leader has: far less to ask for than all of them."""
+
     async def cursor(self, scope: CursorScope) -> Cursor | None:
         """Return the cursor of exactly this scope, None if it never moved."""
 

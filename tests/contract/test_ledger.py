@@ -51,6 +51,19 @@ async def test_adding_a_followed_leader_again_changes_nothing(ledger: Ledger) ->
     assert await ledger.leaders() == (a_leader(label="first"),)
 
 
+async def test_every_change_of_the_leaders_changes_their_revision(ledger: Ledger) -> None:
+    revisions = [await ledger.leaders_revision()]
+    await ledger.add_leader(a_leader())
+    revisions.append(await ledger.leaders_revision())
+    await ledger.remove_leader(LEADER)
+    revisions.append(await ledger.leaders_revision())
+    await ledger.add_leader(a_leader(label="again"))
+    revisions.append(await ledger.leaders_revision())
+
+    assert len(set(revisions)) == 4
+    assert await ledger.leaders_revision() == revisions[-1]
+
+
 async def test_a_removed_leader_is_followed_again_with_the_new_values(ledger: Ledger) -> None:
     await ledger.add_leader(a_leader(label="first"))
     await ledger.remove_leader(LEADER)

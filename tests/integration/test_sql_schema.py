@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import NullPool, create_engine, inspect, text
 
 from copytrade.adapters.sql import schema, views
+from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.adapters.sql.tables import metadata
 from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError
-from tests.ledgers import sql_ledger
+from tests.ledgers import sql_database, sql_ledger
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting
 
 VIEWS = {"trade", "attempt_summary", "pnl_by_leader", "pnl_by_day"}
@@ -53,6 +54,19 @@ def structure(url: str) -> dict[str, Any]:
             for table in found.get_table_names()
             if table != "alembic_version"
         }
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def test_a_leader_changed_by_hand_is_noticed(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db" if kind == "sqlite" else str(request.getfixturevalue("postgres_database"))
+    schema.upgrade(url)
+    async with sql_database(url) as database:
+        ledger = SqlLedger(database)
+        await ledger.add_leader(a_leader())
+        for change in ("UPDATE leader SET copy_ratio = 2", "DELETE FROM leader"):
+            before = await ledger.leaders_revision()
+            await database.write(lambda connection, sql=change: connection.execute(text(sql)))
+            assert await ledger.leaders_revision() != before
 
 
 def views_of(url: str) -> set[str]:

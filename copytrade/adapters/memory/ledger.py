@@ -26,6 +26,7 @@ class MemoryLedger(MemoryAttempts, Ledger):
         known = self._leaders.get(leader.address)
         if known is not None and known.enabled:
             return False
+        self._leaders_revision += 1
         self._leaders[leader.address] = leader if known is None else replace(leader, id=known.id)
         if known is not None and leader.followed_since_ms < known.followed_since_ms:
             self._cursors.pop(CursorScope(leader_address=leader.address), None)
@@ -34,6 +35,7 @@ class MemoryLedger(MemoryAttempts, Ledger):
     async def remove_leader(self, address: str) -> None:
         if address not in self._leaders:
             raise UnknownLeaderError(f"{address} is not a leader")
+        self._leaders_revision += 1
         self._leaders[address] = replace(self._leaders[address], enabled=False)
 
     async def change_leader(self, leader: Leader) -> None:
@@ -50,6 +52,9 @@ class MemoryLedger(MemoryAttempts, Ledger):
 
     async def leaders(self) -> tuple[Leader, ...]:
         return tuple(self._leaders[address] for address in sorted(self._leaders))
+
+    async def leaders_revision(self) -> int:
+        return self._leaders_revision
 
     async def save_markets(self, markets: Sequence[Market]) -> None:
         for market in markets:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, exists, select, update
 
 from copytrade.adapters.sql.rows import leader_of, leader_values
 from copytrade.adapters.sql.statements import insert
-from copytrade.adapters.sql.tables import execution_attempt, leader, leader_fill
+from copytrade.adapters.sql.tables import execution_attempt, leader, leader_fill, leader_roll
 from copytrade.ports.ledger import UnknownLeaderError
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ _STAYS: Final = frozenset({"id", "address", "enabled", "followed_since", "create
 def all_leaders(connection: Connection) -> tuple[Leader, ...]:
     """Return all leaders by address."""
     return tuple(leader_of(row) for row in connection.execute(select(leader).order_by(leader.c.address)))
+
+
+def revision(connection: Connection) -> int:
+    """Return how often the table was changed so far."""
+    return int(connection.execute(select(leader_roll.c.revision)).scalar_one())
 
 
 def add_leader(connection: Connection, given: Leader) -> bool:

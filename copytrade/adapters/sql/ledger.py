@@ -66,6 +66,9 @@ class SqlLedger(Ledger):
     async def leaders(self) -> tuple[Leader, ...]:
         return await self._database.read(leaders.all_leaders)
 
+    async def leaders_revision(self) -> int:
+        return await self._database.read(leaders.revision)
+
     async def cursor(self, scope: CursorScope) -> Cursor | None:
         return await self._database.read(partial(cursors.find, scope=scope))
 

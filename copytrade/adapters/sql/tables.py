@@ -4,6 +4,7 @@ Columns beyond the published ones: `leader_fill.awaits_decision` is true from th
 stored until its attempt is, so that looking for work costs the same however much history there is;
 `execution_fill.position_ordinal` numbers the executions of one position from 0, the order in which
 folding them gives the position; `notional_usdc` and `realized_pnl_usdc` there are what that execution moved.
+`leader_roll` has one row, whose number triggers raise whenever anything in `leader` is changed.
 """
 
 from __future__ import annotations
@@ -66,6 +67,13 @@ leader: Final = Table(
     Column("exit_only", Boolean, nullable=False, server_default=false()),
     Column("rules", JsonText),
     UniqueConstraint("address"),
+)
+
+leader_roll: Final = Table(
+    "leader_roll",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _required("revision", BigInteger),
 )
 
 leader_fill: Final = Table(
