@@ -55,6 +55,10 @@ async def _status(*, as_json: bool) -> None:
     for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "leader_events_by_kind",
                   "attempts_by_decision", "attempts_by_status", "reasons", "registry", "books"):  # fmt: skip
         print_pairs(title.replace("_", " "), found[title] or {"none": ""})
+    polling = found["polling"]
+    slowest = polling.pop("slowest", {})
+    print_pairs("polling of the Data API", polling or {"none": ""})
+    _print_rows("slowest polled", [{"leader": one, "real interval ms": real_ms} for one, real_ms in slowest.items()])
     print_pairs("open positions", {"count": found["open_positions"]})
     _print_rows("race of the sources", found["race"])
     _print_rows("cursors", found["cursors"])

@@ -65,7 +65,11 @@ class OrderEnded:
 
 
 FIGURES: Final = "FIGURES"
-"""The code of a note of counts, kept for `status` and told to nobody."""
+"""The code of a note of the books' counts."""
+POLLING: Final = "POLLING"
+"""The code of a note of how often each leader is really polled."""
+UNTOLD: Final = frozenset({FIGURES, POLLING})
+"""Notes that are kept for `status` and told to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

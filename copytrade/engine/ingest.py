@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from copytrade.domain.attempts import AttemptStatus
-from copytrade.domain.happenings import FillDetected, FillJoined, Noted, OrderEnded
+from copytrade.domain.happenings import UNTOLD, FillDetected, FillJoined, Noted, OrderEnded
 from copytrade.domain.leaders import is_copied
 from copytrade.engine.streams import reading
 from copytrade.ports.leader_fills import (
@@ -129,4 +129,5 @@ class Ingest:
     async def _note(self, code: str, detail: Mapping[str, object]) -> None:
         at_ms = self._clock.now_ms()
         await self._ledger.note(code, detail, at_ms=at_ms)
-        self._notifier.tell(Noted(code=code, detail=detail, at_ms=at_ms))
+        if code not in UNTOLD:
+            self._notifier.tell(Noted(code=code, detail=detail, at_ms=at_ms))

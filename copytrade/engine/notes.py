@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from copytrade.domain.happenings import FIGURES, Noted
+from copytrade.domain.happenings import UNTOLD, Noted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,5 +45,5 @@ class Notes:
 
     async def _write(self, noted: Noted) -> None:
         await self._ledger.note(noted.code, noted.detail, at_ms=noted.at_ms)
-        if noted.code != FIGURES:
+        if noted.code not in UNTOLD:
             self._notifier.tell(noted)

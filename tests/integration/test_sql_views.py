@@ -84,6 +84,7 @@ async def a_day_of_trading(database: Database) -> None:
     await ledger.note("FIGURES", {"tracked": 6, "hard_stale": 1}, at_ms=NOW_MS - 60_000)
     await ledger.note("STARTED", {"leaders": 2}, at_ms=NOW_MS)
     await ledger.note("FIGURES", {"tracked": 7, "hard_stale": 0}, at_ms=NOW_MS)
+    await ledger.note("POLLING", {"wanted_ms": 3_000, "slowest": {LEADER: 4_100}}, at_ms=NOW_MS)
 
 
 def plain(value: Any) -> Any:
@@ -245,6 +246,7 @@ async def test_status_counts_everything(url: str) -> None:
     assert status["registry"]["markets"] == 1
     assert [(event["code"], event["detail"]) for event in status["events"]] == [("STARTED", {"leaders": 2})]
     assert (status["books"]["tracked"], status["books"]["hard_stale"]) == (7, 0)
+    assert (status["polling"]["wanted_ms"], status["polling"]["slowest"]) == (3_000, {LEADER: 4_100})
 
 
 async def test_status_of_an_empty_ledger_is_zeros(url: str) -> None:
@@ -253,7 +255,7 @@ async def test_status_of_an_empty_ledger_is_zeros(url: str) -> None:
 
     assert status["fills"] == {"stored": 0, "confirmed": 0, "orphaned": 0, "undecided": 0}
     assert (status["reasons"], status["cursors"], status["registry"]["updated_at"]) == ({}, [], None)
-    assert status["books"] == {}
+    assert (status["books"], status["polling"]) == ({}, {})
 
 
 async def test_attempts_are_listed_newest_first_and_by_leader_and_status(url: str) -> None:

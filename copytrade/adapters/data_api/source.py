@@ -11,12 +11,14 @@ import httpx
 import structlog
 
 from copytrade.adapters.data_api.decode import Page, TradeRow, parse_row, payload_of
+from copytrade.adapters.data_api.pace import Pace
 from copytrade.adapters.data_api.requests import ApiError, ApiNotUnderstood, DataApi
 from copytrade.adapters.data_api.sweep import Found, LeaderSweep
 from copytrade.adapters.feeds.handover import Handover
 from copytrade.adapters.feeds.quarantine import PAYLOAD_CHARS_MAX, Emit, Quarantine
 from copytrade.adapters.feeds.trade_fields import MalformedError
 from copytrade.domain.fills import Source
+from copytrade.domain.happenings import POLLING
 from copytrade.domain.leaders import Leader
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
@@ -107,6 +109,7 @@ class _Poller:
         self._poll_interval_ms: Final = poll_interval_ms
         self._known: Mapping[str, Leader] = {}
         self._watches: Final[dict[str, _Watch]] = {}
+        self._pace: Final = Pace(wanted_ms=poll_interval_ms)
         self._was_understood = False
         self._failures = 0
         self._failing_since_ms: Millis = 0
@@ -137,6 +140,7 @@ class _Poller:
             return
         for address in self._watches.keys() - leaders.keys():
             del self._watches[address]
+            self._pace.forget(address)
         for address, leader in leaders.items():
             if address in self._watches:
                 continue
@@ -161,6 +165,7 @@ class _Poller:
         sweep = watch.sweep
         if not sweep.is_under_way:
             sweep.begin(now_ms=self._clock.now_ms(), monotonic_ms=watch.last_polled_ms)
+            self._pace.begin(watch.leader.address, watch.last_polled_ms)
             watch.pages = 0
         try:
             page = await self._api.trades(watch.leader.address, start_s=sweep.start_s, cursor=sweep.cursor)
@@ -169,6 +174,9 @@ class _Poller:
             return
         await self._on_success(watch)
         await self._report(watch, page)
+        figures = self._pace.figures(self._clock.monotonic_ms())
+        if figures is not None:
+            await self._emit(SourceNote(source=Source.DATA_API, code=POLLING, detail=figures))
         # More pages are fetched at once; a finished sweep is due again an interval after it was begun.
         pause_ms = 0 if sweep.is_under_way else self._poll_interval_ms
         watch.due_ms = watch.last_polled_ms + pause_ms

@@ -28,7 +28,7 @@ from copytrade.adapters.sql.tables import (
     worker_event,
 )
 from copytrade.adapters.sql.views import attempt_summary, pnl_by_day, pnl_by_leader, trade
-from copytrade.domain.happenings import FIGURES
+from copytrade.domain.happenings import FIGURES, POLLING, UNTOLD
 from copytrade.domain.units import format_micro
 
 if TYPE_CHECKING:
@@ -136,16 +136,17 @@ def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
         "registry": _registry(connection),
         "events": _plain_rows(
             connection,
-            select(worker_event).where(worker_event.c.code != FIGURES).order_by(*_NEWEST_EVENT).limit(EVENTS_SHOWN),
+            select(worker_event).where(worker_event.c.code.not_in(UNTOLD)).order_by(*_NEWEST_EVENT).limit(EVENTS_SHOWN),
         ),
-        "books": _books(connection),
+        "books": _last_note(connection, FIGURES),
+        "polling": _last_note(connection, POLLING),
     }
 
 
-def _books(connection: Connection) -> PlainRow:
-    """Return the last figures that a worker noted of its books, nothing before the first."""
+def _last_note(connection: Connection, code: str) -> PlainRow:
+    """Return the last figures of that kind that a worker noted, nothing before the first."""
     event = worker_event.c
-    newest = select(event.at, event.detail).where(event.code == FIGURES).order_by(*_NEWEST_EVENT).limit(1)
+    newest = select(event.at, event.detail).where(event.code == code).order_by(*_NEWEST_EVENT).limit(1)
     return {name: value for row in _plain_rows(connection, newest) for name, value in _flat(row).items()}
 
 

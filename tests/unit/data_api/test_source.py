@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from copytrade.adapters.data_api.source import DataApiSource
+from copytrade.domain.happenings import POLLING
 from copytrade.domain.leaders import Leader
 from copytrade.ports.leader_fills import (
     FillsConfirmed,
@@ -171,6 +172,21 @@ def test_every_leader_has_his_turn_below_the_rate():
         assert len(turns) == 200
         assert max(turns.values()) - min(turns.values()) <= 1
         assert 60 * 24 <= len(api.requests) <= 60 * 24 + 24 + 1
+
+    virtual(story)
+
+
+def test_how_often_leaders_are_really_polled_is_told_once_a_minute():
+    async def story() -> None:
+        crowd = [a_leader(address=f"0x{at:040x}") for at in range(200)]
+        async with watching(FakeApi(), Roll(*crowd)) as events:
+            await asyncio.sleep(150)
+
+        told = [note.detail for note in notes(events, POLLING)]
+        assert len(told) == 3
+        # 200 leaders at 24 requests a second, though 3 s were asked for.
+        assert told[-1]["wanted_ms"] == 3_000
+        assert 8_000 <= told[-1]["interval_p50_ms"] <= told[-1]["interval_max_ms"] <= 9_000
 
     virtual(story)
 
