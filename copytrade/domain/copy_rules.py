@@ -24,7 +24,8 @@ AGE_MAX_MS: Final[Millis] = DAY_MS
 """No rule looks further back than this: what is older need not be remembered."""
 ORDER_WINDOW_MAX_MS: Final[Millis] = 600_000
 WORDS_MAX: Final = 200
-_RATIO_MAX: Final[Ratio] = 10**12
+RATIO_MAX: Final[Ratio] = 10**12
+"""A million of ours for one of his: more than any ledger need keep."""
 _USDC_MAX: Final[Usdc] = 10**15
 
 
@@ -119,7 +120,7 @@ def _words(text: str) -> tuple[str, ...]:
     return words
 
 
-_FACTOR: Final = _amount("a decimal above 0", lowest=1, highest=_RATIO_MAX)
+_FACTOR: Final = _amount("a decimal above 0", lowest=1, highest=RATIO_MAX)
 _MONEY: Final = _amount("a decimal above 0", lowest=1, highest=_USDC_MAX)
 _OPTIONAL_MONEY: Final = _amount("a decimal above 0", lowest=1, highest=_USDC_MAX, is_optional=True)
 _PRICE: Final = _amount("a decimal from 0 to 1", lowest=0, highest=MICRO, is_optional=True)
@@ -130,7 +131,7 @@ RULES: Final[Mapping[str, Kind]] = {
     "max_usdc_per_trade": _MONEY,
     "sizing_mode": _one_of(SizingMode),
     "fixed_usdc": _OPTIONAL_MONEY,
-    "maker_leader_ratio": _amount("a decimal, 0 or above", lowest=0, highest=_RATIO_MAX),
+    "maker_leader_ratio": _amount("a decimal, 0 or above", lowest=0, highest=RATIO_MAX),
     "exit_mode": _one_of(ExitMode),
     "slippage_bps_max": _whole("", lowest=0, highest=BPS),
     "slippage_ticks_max": _whole("", lowest=0, highest=10_000, is_optional=True),

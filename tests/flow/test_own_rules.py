@@ -178,6 +178,18 @@ def test_he_has_at_least_what_he_just_spent() -> None:
     play(script, **BANKROLL | {"bankroll_usdc": micro("30")})
 
 
+def test_what_he_spent_since_he_was_valued_counts_as_his_too() -> None:
+    async def script(stage: Stage) -> None:
+        stage.values.worth = {LEADER: micro("1000")}
+        await asyncio.sleep(5)
+        attempt = await fills(stage, 1, "3000")
+
+        assert numbers(attempt, "SIZED_BY_BANKROLL")["his"] == "2500.00"
+        assert attempt.size_shares_target == micro("36")
+
+    play(script, **BANKROLL | {"bankroll_usdc": micro("30")})
+
+
 def test_what_we_won_and_lost_is_part_of_our_bankroll() -> None:
     async def script(stage: Stage) -> None:
         stage.values.worth = {LEADER: micro("10000")}

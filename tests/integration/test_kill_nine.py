@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from copytrade.domain.attempts import Reason, reason
+from copytrade.domain.units import MICRO
+from tests.copying import waiting_by_reasons
 from tests.processes import WorkerProcess, World, a_world, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
@@ -41,6 +45,7 @@ def test_killed_at_every_stage_it_misses_no_fill_and_repeats_none(tmp_path: Path
     assert Counter((row["tx_hash"], row["log_index"]) for row in stored) == Counter(truth)
     _assert_one_attempt_each(database)
     _assert_executions_add_up(database)
+    _assert_what_waits_adds_up(database)
 
 
 def _is_settled(world: World, database: Path) -> bool:
@@ -75,6 +80,21 @@ def _assert_executions_add_up(database: Path) -> None:
         " ON a.id = f.attempt_id WHERE a.token_id = p.token_id)) > 0.0000005",
     )
     assert over == []
+
+
+def _assert_what_waits_adds_up(database: Path) -> None:
+    """What waits for further fills is what the reasons of the attempts say of it."""
+    said: dict[tuple[str, str], list[list[Reason]]] = defaultdict(list)
+    for row in _rows(
+        database,
+        "SELECT f.leader_id, a.token_id, a.decision_reason FROM execution_attempt a"
+        " JOIN leader_fill f ON f.id = a.leader_fill_id",
+    ):
+        reasons = [reason(**one) for one in json.loads(row["decision_reason"])]
+        said[row["leader_id"], row["token_id"]].append(reasons)
+    kept = {(row["leader_id"], row["token_id"]): row["shares"] for row in _rows(database, "SELECT * FROM carry")}
+    for key, reasons_of_each in said.items():
+        assert waiting_by_reasons(reasons_of_each) == round(kept.get(key, 0) * MICRO)
 
 
 def _rows(database: Path, statement: str, *values: Any) -> list[dict[str, Any]]:

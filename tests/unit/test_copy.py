@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from copytrade.domain.attempts import Decision
-from copytrade.domain.book import QuoteTier
-from copytrade.domain.fills import LeaderRole, Side
+from copytrade.domain.book import Level, QuoteTier
+from copytrade.domain.copy_rules import RATIO_MAX
+from copytrade.domain.fills import LeaderFill, LeaderRole, Side
 from copytrade.domain.leader_events import LeaderHolding
 from copytrade.domain.sizing import ExitMode, SizingMode
-from copytrade.domain.units import MICRO
-from copytrade.strategies.copy import decide
+from copytrade.domain.units import MICRO, notional_up
+from copytrade.strategies.copy import Bankroll, decide
 from tests.copying import codes, facts, rules
 from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_market, a_view, micro
 
@@ -144,3 +148,72 @@ def test_a_buy_has_no_exit() -> None:
     verdict = decide(facts(leader_held=LeaderHolding(shares=micro("400"))), rules(exit_mode=ExitMode.FRACTION))
 
     assert codes(verdict) == ["MARKETABLE"]
+
+
+PRICES = st.integers(1, MICRO - 1)
+LEVELS = st.lists(st.builds(Level, PRICES, st.integers(1, 10**15)), max_size=3).map(tuple)
+
+
+@given(
+    fill=st.builds(
+        replace,
+        st.just(a_fill()),
+        size=st.integers(1, 10**15),
+        price=PRICES,
+        usdc=st.integers(0, 10**15),
+        side=st.sampled_from(Side),
+        role=st.sampled_from(LeaderRole),
+        fill_ts_ms=st.integers(NOW_MS - 60_000, NOW_MS + 60_000),
+    ),
+    tick=st.sampled_from([micro(tick) for tick in ("0.1", "0.01", "0.0001", "0.5", "0.9")]),
+    bids=LEVELS,
+    asks=LEVELS,
+    held=st.integers(-(10**12), 10**12),
+    leader_held=st.builds(LeaderHolding, shares=st.integers(0, 10**15)),
+    bankroll=st.none()
+    | st.builds(
+        Bankroll,
+        ours=st.integers(-(10**15), 10**15),
+        his=st.none() | st.integers(0, 10**15),
+        his_age_ms=st.integers(0, 10**7),
+    ),
+    sizing=st.sampled_from(SizingMode),
+    price_max=st.none() | st.integers(0, MICRO),
+)
+def test_whatever_the_numbers_are_there_is_a_verdict_within_every_bound(
+    *,
+    fill: LeaderFill,
+    tick: int,
+    bids: tuple[Level, ...],
+    asks: tuple[Level, ...],
+    held: int,
+    leader_held: LeaderHolding,
+    bankroll: Bankroll | None,
+    sizing: SizingMode,
+    price_max: int | None,
+) -> None:
+    known = facts(
+        fill=fill,
+        market=a_market(tick_size=tick),
+        view=a_view(replace(a_book(), bids=bids, asks=asks)),
+        held=held,
+        leader_held=leader_held,
+        bankroll=bankroll,
+    )
+    copied = rules(
+        sizing_mode=sizing,
+        exit_mode=ExitMode.FRACTION,
+        price_max=price_max,
+        spread_max=micro("0.2"),
+        depth_usdc_min=1,
+        carry_max_age_ms=60_000,
+    )
+
+    verdict = decide(known, copied)
+
+    assert verdict.reasons
+    assert 0 <= verdict.ratio <= RATIO_MAX
+    assert (verdict.decision is Decision.TRADE) == (verdict.size > 0) == (verdict.ttl_ms > 0)
+    if verdict.decision is Decision.TRADE:
+        assert tick <= verdict.limit <= MICRO - tick or verdict.limit == tick
+        assert verdict.size <= held if known.is_exit else notional_up(verdict.size, verdict.limit) <= micro("100")

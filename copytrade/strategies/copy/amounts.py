@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from copytrade.domain.attempts import reason
+from copytrade.domain.copy_rules import RATIO_MAX
 from copytrade.domain.fills import LeaderRole, Side
 from copytrade.domain.sizing import ExitMode, SizingMode, by_bankroll, by_fraction
 from copytrade.domain.units import format_micro, scaled_down, shares_for_down
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from copytrade.domain.attempts import Reason
     from copytrade.domain.copy_rules import CopyRules
     from copytrade.domain.fills import LeaderFill
-    from copytrade.domain.units import Price, Ratio, Shares
+    from copytrade.domain.units import Millis, Price, Ratio, Shares, Usdc
     from copytrade.strategies.copy.facts import CopyFacts
 
 
@@ -69,8 +70,7 @@ def _by_bankroll(facts: CopyFacts, ratio: Ratio) -> Asked:
         return Asked(shares=0, ratio=0, refusal=reason("BANKROLL_UNKNOWN", leader=facts.fill.leader))
     if bankroll.ours <= 0:
         return Asked(shares=0, ratio=0, refusal=reason("BANKROLL_SPENT", ours=format_micro(bankroll.ours)))
-    # He cannot have spent more than all he has: his cash is in no figure, and the figure is of some time ago.
-    his = max(bankroll.his, facts.fill.usdc)
+    his = _all_of_his(facts, bankroll.his, bankroll.his_age_ms)
     measured_by = reason(
         "SIZED_BY_BANKROLL",
         ours=format_micro(bankroll.ours),
@@ -80,9 +80,16 @@ def _by_bankroll(facts: CopyFacts, ratio: Ratio) -> Asked:
     )
     return Asked(
         shares=by_bankroll(facts.fill.size, ratio=ratio, ours=bankroll.ours, his=his),
-        ratio=ratio * bankroll.ours // his,
+        ratio=min(RATIO_MAX, ratio * bankroll.ours // his),
         measured_by=(measured_by,),
     )
+
+
+def _all_of_his(facts: CopyFacts, positions: Usdc, age_ms: Millis) -> Usdc:
+    """Return what the leader has as far as is known: no figure tells of his cash, but he had what he just spent."""
+    spent = facts.fill.usdc
+    is_older = facts.now_ms - age_ms < facts.fill.fill_ts_ms
+    return positions + spent if is_older else max(positions, spent)
 
 
 def _exit(facts: CopyFacts, rules: CopyRules, *, waiting: Shares) -> Asked:
@@ -111,4 +118,4 @@ def _exit_ratio(facts: CopyFacts, rules: CopyRules) -> Ratio:
     bankroll, ratio = facts.bankroll, entry_ratio(facts, rules)
     if rules.sizing_mode is not SizingMode.BANKROLL or bankroll is None or not bankroll.his or bankroll.ours <= 0:
         return ratio
-    return ratio * bankroll.ours // bankroll.his
+    return min(RATIO_MAX, ratio * bankroll.ours // bankroll.his)
