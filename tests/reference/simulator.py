@@ -8,8 +8,8 @@ The rules:
  1. An order is placed at its instant and judged against the book as it stood then. What the venue refuses
     (closed market, off the tick, off the lot, below the minimum size) ends there.
  2. With a crossing book it is marketable: a BUY under one dollar is refused; the venue holds it for its
-    delay, then it takes the levels up to its limit at their own prices, as a taker, each level with its
-    fee. Not crossing, it rests at once.
+    delay, then it takes the levels up to its limit at their own prices, as a taker, with one fee at the
+    average price. Not crossing, it rests at once.
  3. Without a book, or with a crossed one, it waits: the next good state is when it arrives, or is released.
  4. At rest, each later good state that crosses the limit fills it at the limit, as a maker, without a fee,
     up to what crosses. Among resting orders the better limit goes first, then the earlier, then the id.
@@ -22,9 +22,11 @@ The rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
+from fractions import Fraction
 
 MILLIONTH = Decimal("0.000001")
+HUNDRED_THOUSANDTH = Fraction(1, 100_000)
 
 
 @dataclass
@@ -193,11 +195,14 @@ class ReferenceVenue:
 
     def take_at_level_prices(self, order, now):
         order.where = "resting"
+        taken = []
         for price, there in self.what_crosses(order):
             shares = min(there, order.left)
             if shares > 0:
                 self.take(order, price, shares)
-                order.fills.append((now, price, shares, self.fee(price, shares), "taker"))
+                taken.append((price, shares))
+        for (price, shares), fee in zip(taken, self.fees(taken), strict=True):
+            order.fills.append((now, price, shares, fee, "taker"))
         self.finish_if_filled(order, now)
 
     def fill_at_limit(self, order, now):
@@ -211,9 +216,23 @@ class ReferenceVenue:
             order.fills.append((now, order.limit, total, Decimal(0), "maker"))
         self.finish_if_filled(order, now)
 
-    def fee(self, price, shares):
-        exact = shares * self.market.fee_rate * (price * (1 - price)) ** self.market.fee_exponent
-        return exact.quantize(Decimal("0.00001"), rounding=ROUND_DOWN)
+    def fees(self, taken):
+        """Give what each level bears of the fee at the average price: hundred-thousandths, by its own fee alone."""
+        if not taken:
+            return []
+        shares = sum(shares for _, shares in taken)
+        average = sum(Fraction(price) * Fraction(shares) for price, shares in taken) / Fraction(shares)
+        whole = self.exact_fee(average, Fraction(shares)) // HUNDRED_THOUSANDTH
+        alone = [self.exact_fee(Fraction(price), Fraction(shares)) for price, shares in taken]
+        fees, given = [], 0
+        for number in range(1, len(taken) + 1):
+            due = whole * sum(alone[:number]) // sum(alone) if self.market.fee_rate else 0
+            fees.append(Decimal(due - given) / 100_000)
+            given = due
+        return fees
+
+    def exact_fee(self, price, shares):
+        return shares * Fraction(self.market.fee_rate) * (price * (1 - price)) ** self.market.fee_exponent
 
     def finish_if_filled(self, order, now):
         if order.left == 0:

@@ -10,7 +10,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from copytrade.adapters.paper.orders import Phase, WorkingOrder, marketable_refusal, refusal
-from copytrade.domain.attempts import Liquidity
 from copytrade.domain.book import QuoteTier, tier_of
 from copytrade.domain.matching import ConsumedLiquidity, Match, sweep
 
@@ -149,8 +148,7 @@ class TokenDesk:
         order.phase = Phase.RESTING
         matches = self._matches(order, book)
         self._consumed.take(book, order.attempt.side, matches)
-        for match in matches:
-            self._events.append(order.execute(match, liquidity=Liquidity.TAKER, at_ms=at_ms))
+        self._events += order.take(matches, at_ms=at_ms)
         self._close_if_filled(order, at_ms)
 
     def _provide(self, order: WorkingOrder, book: BookSnapshot) -> None:
@@ -160,7 +158,7 @@ class TokenDesk:
             return
         self._consumed.take(book, order.attempt.side, matches)
         whole = Match(order.attempt.limit_price, sum(match.shares for match in matches))
-        self._events.append(order.execute(whole, liquidity=Liquidity.MAKER, at_ms=book.at_ms))
+        self._events.append(order.provide(whole, at_ms=book.at_ms))
         self._close_if_filled(order, book.at_ms)
 
     def _matches(self, order: WorkingOrder, book: BookSnapshot) -> tuple[Match, ...]:

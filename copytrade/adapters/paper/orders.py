@@ -6,13 +6,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import AttemptStatus, ExecutionFill, Liquidity, Settlement, reason
-from copytrade.domain.fees import taker_fee_down
+from copytrade.domain.fees import sweep_fees_down
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import execution_fill_id
 from copytrade.domain.units import LOT, MICRO, format_micro, notional_down
 from copytrade.ports.execution import Executed, OrderDone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import Reason
@@ -89,11 +90,21 @@ class WorkingOrder:
             self.deadline_ms = min(self.deadline_ms, at_ms)
             self._is_cancelled = True
 
-    def execute(self, match: Match, *, liquidity: Liquidity, at_ms: Millis) -> Executed:
-        """Take a match off what is left and report it; a taker pays the fee of this one match."""
+    def take(self, matches: Sequence[Match], *, at_ms: Millis) -> list[Executed]:
+        """Report what is taken at once, with the fee it bears."""
+        fees = sweep_fees_down(self.market.fees, matches)
+        return [
+            self._execute(match, liquidity=Liquidity.TAKER, fee=fee, at_ms=at_ms)
+            for match, fee in zip(matches, fees, strict=True)
+        ]
+
+    def provide(self, match: Match, *, at_ms: Millis) -> Executed:
+        """Report what somebody else took from it; a maker pays no fee."""
+        return self._execute(match, liquidity=Liquidity.MAKER, fee=0, at_ms=at_ms)
+
+    def _execute(self, match: Match, *, liquidity: Liquidity, fee: Usdc, at_ms: Millis) -> Executed:
         self._fills += 1
         self.remaining -= match.shares
-        is_taker = liquidity is Liquidity.TAKER
         attempt = self.attempt
         trade_id = f"paper-{attempt.id}-{self._fills}"
         fill = ExecutionFill(
@@ -106,7 +117,7 @@ class WorkingOrder:
             side=attempt.side,
             shares=match.shares,
             price=match.price,
-            fee_usdc=taker_fee_down(self.market.fees, shares=match.shares, price=match.price) if is_taker else 0,
+            fee_usdc=fee,
             liquidity=liquidity,
             settlement=Settlement.CONFIRMED,
             fill_at_ms=at_ms,

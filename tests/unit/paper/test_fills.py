@@ -12,14 +12,14 @@ from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, play, pl
 QUIET = ((0, "0.49:500", "0.51:500"),)
 
 
-def test_an_order_takes_each_level_at_its_own_price_and_pays_the_fee_of_each() -> None:
+def test_an_order_takes_each_level_at_its_own_price_and_pays_the_fee_of_their_average() -> None:
     script = states((0, "0.49:500", "0.50:10 0.51:20 0.53:30"))
 
     events = played(script, an_attempt(size="30", limit="0.52"))
 
     assert events == [
-        (100, "10.00", "0.50", "0.125", "taker"),
-        (100, "20.00", "0.51", "0.2499", "taker"),
+        (100, "10.00", "0.50", "0.12501", "taker"),
+        (100, "20.00", "0.51", "0.24992", "taker"),
         (100, "FILLED", None),
     ]
 
