@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from copytrade.ports.copy_memory import CopyMemory
+from copytrade.domain.orders import OrderType
 from copytrade.ports.leader_events import LeaderEventStore
 
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ class Ledger(LeaderEventStore, CopyMemory, Protocol):
         :raises LookupError: there is no such fill.
         """
 
-    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+    async def submit_attempt(
+        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+    ) -> bool:
         """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more.
 
         If its fill was orphaned meanwhile it is CANCELED here (ORPHANED), and the answer is False.

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from copytrade.domain.attempts import AttemptStatus
+from copytrade.domain.effects import ALL_EFFECTS, Effect
 from copytrade.domain.fills import Side
 from tests.makers import NOW_MS, YES, micro
 from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, play, played, states, told
@@ -214,6 +215,19 @@ def test_the_dollar_minimum_is_for_marketable_buys_only() -> None:
     ends = [line[1] for line in played(script, resting, selling) if line[1] in set(AttemptStatus)]
 
     assert ends == ["FILLED", "CANCELED"]
+
+
+def test_without_the_delay_a_marketable_order_is_not_held() -> None:
+    script = states((0, "0.49:5", "0.50:100"))
+    effects = ALL_EFFECTS - {Effect.DELAY}
+
+    assert played(script, an_attempt(size="40"), market={"taker_delay_ms": 150}, effects=effects)[0][0] == 100
+
+
+def test_without_fees_a_taker_pays_none() -> None:
+    script = states((0, "0.49:5", "0.50:100"))
+
+    assert played(script, an_attempt(size="40"), effects=ALL_EFFECTS - {Effect.FEES})[0][3] == "0.00"
 
 
 def test_absurd_sizes_meet_what_is_there() -> None:
