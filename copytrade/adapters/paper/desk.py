@@ -69,6 +69,7 @@ class MarketDesk:
         self._events: list[ExecutionEvent] = []
         self.revision = _BEFORE_ALL
         self.heard_ms: Millis = 0
+        self._number = _BEFORE_ALL
         self._last_state: BookSnapshot | None = None
         self._ticks: dict[int, tuple[Millis, Price]] = {}
         self._resolved_ms: Millis | None = None
@@ -99,7 +100,8 @@ class MarketDesk:
             self.heard_ms = decided_ms
         elif start_ms <= self._worked_ms:
             self._go_back_to(self._books.book_at(self.token_id, start_ms))
-        self.heard_ms = min(self.heard_ms, decided_ms)
+        if decided_ms < self.heard_ms:
+            self.heard_ms, self._number = decided_ms, _BEFORE_ALL
 
     def cancel(self, attempt_id: UUID, *, at_ms: Millis) -> None:
         """End an order at an instant, if it is open then."""
@@ -177,6 +179,7 @@ class MarketDesk:
 
     def _hear(self, entry: TapeEntry) -> None:
         """Let every order that has not heard it know what was printed or announced."""
+        self._number = entry.number
         unaware = [order for order in self._orders.values() if order.seen_number < entry.number]
         for order in unaware:
             order.seen_number = entry.number
@@ -215,6 +218,7 @@ class MarketDesk:
         due = [order for order in self._orders.values() if order.is_timed and order.due_ms <= instant]
         for order in sorted(due, key=lambda order: order.placement_rank):
             order.seen_revision = self.revision
+            order.seen_number = self._number
             is_new = order.phase is Phase.IN_FLIGHT
             why = self._refusal(order) if is_new else self._loss(order)
             if why is not None:
@@ -249,7 +253,8 @@ class MarketDesk:
         return since[-1][1] if since else order.market.tick_size
 
     def _is_resolved(self, order: WorkingOrder) -> bool:
-        return self._resolved_ms is not None and self._resolved_ms <= order.due_ms
+        resolved_ms = self._resolved_ms
+        return resolved_ms is not None and order.attempt.decided_at_ms < resolved_ms <= order.due_ms
 
     def _arrive(self, order: WorkingOrder, book: BookSnapshot, *, at_ms: Millis) -> None:
         """Judge a new order against the book it meets: rest, refuse, hold or take."""

@@ -73,7 +73,7 @@ class WorkingOrder:
     @property
     def is_timed(self) -> bool:
         """Whether it waits for an instant and nothing else can happen to it before."""
-        return self.phase in {Phase.IN_FLIGHT, Phase.HELD}
+        return self.phase is Phase.IN_FLIGHT or self.phase is Phase.HELD
 
     @property
     def next_ms(self) -> Millis:

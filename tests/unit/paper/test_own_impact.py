@@ -17,18 +17,9 @@ from copytrade.domain.matching import flipped
 from copytrade.domain.units import MICRO
 from copytrade.ports.execution import Executed, ExecutionEvent
 from tests.makers import NO, NOW_MS, YES, a_book, micro
-from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, attempt_id, play, played, states, told
+from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, attempt_id, mirrored, play, played, states, told
 
 CENT = 10_000
-
-
-def mirrored(state: BookSnapshot) -> BookSnapshot:
-    """Give the other outcome's book, as the venue shows it."""
-
-    def other(levels: tuple[Level, ...]) -> tuple[Level, ...]:
-        return tuple(Level(MICRO - level.price, level.size) for level in levels)
-
-    return replace(state, token_id=NO if state.token_id == YES else YES, bids=other(state.asks), asks=other(state.bids))
 
 
 def both(*script: BookSnapshot) -> list[BookSnapshot]:

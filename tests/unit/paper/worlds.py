@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
 from copytrade.adapters.paper.executor import PaperExecutor
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode
-from copytrade.domain.book import BookSnapshot, BookView, tier_of
+from copytrade.domain.book import BookSnapshot, BookView, Level, tier_of
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import COPY_STRATEGY_ID, PAPER_ACCOUNT_ID
 from copytrade.domain.latency import Latency
@@ -120,6 +121,15 @@ def taped(script: Sequence[BookSnapshot | Lost], *tape: TapeEntry) -> FakeBookSt
     books = FakeBookStore(*script)
     books.tape = tape
     return books
+
+
+def mirrored(state: BookSnapshot) -> BookSnapshot:
+    """Give the other outcome's book, as the venue shows it."""
+
+    def other(levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        return tuple(Level(MICRO - level.price, level.size) for level in levels)
+
+    return replace(state, token_id=NO if state.token_id == YES else YES, bids=other(state.asks), asks=other(state.bids))
 
 
 def attempt_id(name: object) -> UUID:
