@@ -9,6 +9,7 @@ from copytrade.domain.book import BookSnapshot, BookView, QuoteTier
 from copytrade.domain.happenings import Happening
 from copytrade.domain.leader_events import LeaderEvent
 from copytrade.domain.market import Market
+from copytrade.domain.tape import TapeEntry
 from copytrade.ports.books import BookStore
 from copytrade.ports.leader_events import LeaderActivity
 from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
@@ -91,6 +92,12 @@ class FakeBooks(BookStore):
 
     def states_after(self, token_id: str, revision: int) -> tuple[BookSnapshot, ...]:
         return tuple(book for book in self.states.get(token_id, []) if book.revision > revision)
+
+    def tape_after(self, condition_id: str, at_ms: int) -> tuple[TapeEntry, ...]:
+        return ()
+
+    async def printed(self, condition_id: str, at_ms: int) -> None:
+        await asyncio.Event().wait()
 
     async def changed(self, token_id: str, revision: int) -> None:
         async with self._moved:

@@ -30,4 +30,7 @@ def build_executor(settings: Settings, books: BookStore, clock: Clock) -> Execut
         submit_latency=settings.submit_latency_ms,
         seed=settings.paper_seed,
         quote_stale_ms=settings.quote_stale_ms,
+        order_type=settings.order_type,
+        effects=settings.paper_effects,
+        interruptions=settings.paper_interruptions,
     )

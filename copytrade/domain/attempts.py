@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from copytrade.domain.fills import Side
+    from copytrade.domain.orders import OrderType
     from copytrade.domain.units import Millis, Price, Ratio, Shares, Usdc
 
 
@@ -79,7 +80,8 @@ def reason(code: str, **numbers: object) -> Reason:
 class ExecutionAttempt:
     """One decision about one fill, and the order it became if it was TRADE.
 
-    A SKIP has `decided_at_ms` and reasons, size and limit zero, and none of the later times.
+    A SKIP has `decided_at_ms` and reasons, size and limit zero, and none of the later times. `order_type` and
+    `order_hash` are None until it is sent.
     `filled_shares` is the sum of its execution fills.
     """
 
@@ -104,6 +106,7 @@ class ExecutionAttempt:
     done_at_ms: Millis | None
     created_at_ms: Millis
     filled_shares: Shares = 0
+    order_type: OrderType | None = None
 
 
 class Liquidity(StrEnum):

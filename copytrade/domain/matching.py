@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from copytrade.domain.book import Level
 from copytrade.domain.fills import Side
+from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from copytrade.domain.book import BookSnapshot
-    from copytrade.domain.units import Millis, Price, Shares
+    from copytrade.domain.units import Millis, Price, Shares, Usdc
 
 
 class Match(NamedTuple):
@@ -26,16 +27,44 @@ def crosses(price: Price, *, side: Side, limit: Price) -> bool:
     return price <= limit if side is Side.BUY else price >= limit
 
 
-def sweep(levels: Iterable[Level], *, side: Side, limit: Price, size: Shares) -> tuple[Match, ...]:
-    """Return what an order takes from `levels` (best first): each at its own price, up to its limit and size."""
+def sweep(
+    levels: Iterable[Level], *, side: Side, limit: Price, size: Shares, spend: Usdc | None = None
+) -> tuple[Match, ...]:
+    """Return what an order takes from `levels` (best first): each at its own price, up to its limit and size.
+
+    With `spend` it also ends when that much is spent, to less than a micro-USDC.
+    """
     matches = []
+    left = None if spend is None else spend * MICRO
     for level in levels:
         if size == 0 or not crosses(level.price, side=side, limit=limit):
             break
-        shares = min(size, level.size)
+        shares = min(size, level.size) if left is None else min(size, level.size, left // level.price)
+        if shares == 0:
+            break
         matches.append(Match(level.price, shares))
         size -= shares
+        if left is not None:
+            left -= shares * level.price
     return tuple(matches)
+
+
+def is_spent(matches: Iterable[Match], *, spend: Usdc) -> bool:
+    """Tell whether less than a micro-USDC is left of `spend` after these matches."""
+    return spend * MICRO - sum(match.price * match.shares for match in matches) < MICRO
+
+
+def decreases(before: Sequence[Level], after: Sequence[Level]) -> tuple[Match, ...]:
+    """Return what is gone from each price of one side of a book between two states."""
+    if before is after:
+        return ()
+    now = dict(after)
+    return tuple(Match(price, size - now.get(price, 0)) for price, size in before if size > now.get(price, 0))
+
+
+def flipped(side: Side) -> Side:
+    """Return the side that an order has on the book of the other outcome, where prices are one less ours."""
+    return Side.SELL if side is Side.BUY else Side.BUY
 
 
 class _Take(NamedTuple):
@@ -56,7 +85,7 @@ class _Take(NamedTuple):
 
 
 class ConsumedLiquidity:
-    """What our own fills took from one token's levels, gone until the book states another size there.
+    """What our own fills took from one book's levels, gone until the book states another size there.
 
     `side` is always that of the order that trades: a BUY takes from the asks. States may be shown again,
     in any order; what is known of them does not change.

@@ -55,7 +55,10 @@ class Execute:
         order = self._executor.prepare(approved.attempt, approved.market)
         attempt_id = approved.attempt.id
         if not await self._ledger.submit_attempt(
-            attempt_id, order_hash=order.order_hash, placed_at_ms=order.placed_at_ms
+            attempt_id,
+            order_type=order.order_type,
+            order_hash=order.order_hash,
+            placed_at_ms=order.placed_at_ms,
         ):
             await self._follow_anew(approved.attempt)
             return

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from copytrade.domain.book import BookSnapshot, BookView
+    from copytrade.domain.tape import TapeEntry
     from copytrade.domain.units import Millis
 
 
@@ -41,6 +42,15 @@ class BookStore(Protocol):
 
     def states_after(self, token_id: str, revision: int) -> tuple[BookSnapshot, ...]:
         """Return every kept settled state newer than `revision`, oldest first."""
+
+    def tape_after(self, condition_id: str, at_ms: Millis) -> tuple[TapeEntry, ...]:
+        """Return what was printed and announced about a market after an instant of our clock, oldest first.
+
+        Kept as long as past books are, for markets whose books are tracked.
+        """
+
+    async def printed(self, condition_id: str, at_ms: Millis) -> None:
+        """Wait until the tape of a market has an entry from after an instant."""
 
     async def changed(self, token_id: str, revision: int) -> None:
         """Wait until there is a settled state newer than `revision`, or the book is lost or dropped meanwhile.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
         Reason,
     )
     from copytrade.domain.market import Market
-    from copytrade.domain.units import Millis
+    from copytrade.domain.orders import OrderType
+    from copytrade.domain.units import Millis, Shares
 
 
 class NotSentError(Exception):
@@ -37,8 +39,26 @@ class PreparedOrder:
 
     attempt: ExecutionAttempt
     market: Market
+    order_type: OrderType
     order_hash: str
     placed_at_ms: Millis
+
+
+class OrderState(StrEnum):
+    """What is known of an order; UNKNOWN says only that there is no trace of it, not that it never was."""
+
+    OPEN = "OPEN"
+    FILLED = "FILLED"
+    ENDED = "ENDED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundOrder:
+    """An order as it was looked up; `filled_shares` is None where that is not known."""
+
+    state: OrderState
+    filled_shares: Shares | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +104,9 @@ class ExecutionAdapter(Protocol):
 
     async def cancel(self, attempt_id: UUID) -> None:
         """Ask for the rest of an order to be cancelled; nothing happens if it is not open."""
+
+    async def find(self, attempt: ExecutionAttempt) -> FoundOrder:
+        """Look an attempt's order up; changes nothing, and may be asked before, while and after it lives."""
 
     async def recover(self, attempt: ExecutionAttempt) -> None:
         """Settle an attempt found open at start, by `events`; never sends a new order."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from copytrade.domain.orders import OrderType
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
 
@@ -153,7 +154,9 @@ class Ledger(LeaderEventStore, CopyMemory, Protocol):
         :raises LookupError: there is no such fill.
         """
 
-    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+    async def submit_attempt(
+        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+    ) -> bool:
         """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more.
 
         If its fill was orphaned meanwhile it is CANCELED here (ORPHANED), and the answer is False.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from copytrade.sandbox import contracts, events
-from copytrade.sandbox.book import Order, own_price
+from copytrade.sandbox.book import Order
 from copytrade.sandbox.events import BUY, Event
 from copytrade.sandbox.fees import taker_fee_down
 from copytrade.sandbox.market import Market
@@ -85,17 +85,9 @@ def _maker_fill(market: Market, taker: Order, leg: Leg) -> Fill:
     )
 
 
-def _taker_fill(market: Market, taker: Order, legs: Iterable[Leg]) -> Fill:
-    size = collateral = fee = 0
-    for leg in legs:
-        size += leg.size
-        collateral += leg.taker_collateral(taker)
-        fee += taker_fee_down(
-            size=leg.size,
-            price=own_price(leg.book_price, taker.outcome),
-            rate=market.fees.rate,
-            exponent=market.fees.exponent,
-        )
+def _taker_fill(market: Market, taker: Order, legs: Sequence[Leg]) -> Fill:
+    size = sum(leg.size for leg in legs)
+    collateral = sum(leg.taker_collateral(taker) for leg in legs)
     buying = taker.side == BUY
     return Fill(
         exchange=market.exchange,
@@ -107,7 +99,7 @@ def _taker_fill(market: Market, taker: Order, legs: Iterable[Leg]) -> Fill:
         token=market.tokens[taker.outcome],
         maker_amount=collateral if buying else size,
         taker_amount=size if buying else collateral,
-        fee=fee,
+        fee=taker_fee_down(size=size, collateral=collateral, rate=market.fees.rate, exponent=market.fees.exponent),
         order_hash=taker.order_hash,
     )
 

@@ -8,17 +8,13 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode
 
 from copytrade.domain.copy_rules import ORDER_WINDOW_MAX_MS, RULES, parse_rule
-from copytrade.domain.latency import Latency
 from copytrade.domain.sizing import ExitMode, SizingMode
 from copytrade.domain.units import Millis, Price, Ratio, Usdc
-from copytrade.settings.values import Delay, Money
+from copytrade.settings.values import Money
 
 ACCEPTED: Final[dict[str, str]] = {name: kind.accepted for name, kind in RULES.items()} | {
     "bankroll_usdc": "a decimal above 0",
     "order_window_ms": f"milliseconds, an integer from 0 to {ORDER_WINDOW_MAX_MS}",
-    "decision_latency_ms": "an integer or lognormal:MEDIAN_MS:SIGMA",
-    "submit_latency_ms": "an integer or lognormal:MEDIAN_MS:SIGMA",
-    "paper_seed": "an integer",
 }
 
 
@@ -52,6 +48,3 @@ class CopySettings(BaseSettings):
     keywords_allow: Annotated[tuple[str, ...], NoDecode, _rule("keywords_allow")] = ()
     keywords_deny: Annotated[tuple[str, ...], NoDecode, _rule("keywords_deny")] = ()
     leader_cooldown_ms: Annotated[Millis, _rule("leader_cooldown_ms")] = 0
-    decision_latency_ms: Delay = Latency.parse("0")
-    submit_latency_ms: Delay = Latency.parse("150")
-    paper_seed: int = 0

@@ -14,8 +14,10 @@ from pydantic_settings import SettingsConfigDict
 
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import contradiction
-from copytrade.settings import copying, running, timing
+from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
+from copytrade.settings import copying, paper, running, timing
 from copytrade.settings.copying import CopySettings
+from copytrade.settings.paper import PaperSettings
 from copytrade.settings.places import PlaceSettings
 from copytrade.settings.running import RunSettings
 from copytrade.settings.timing import TimingSettings
@@ -32,14 +34,14 @@ _NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
 _MISSPELT_CUTOFF: Final = 0.82
 _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
-_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED
+_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED | paper.ACCEPTED
 
 
 class ConfigurationError(Exception):
     """The environment cannot be used; the text is one line a person can act on."""
 
 
-class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings):
+class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings):
     """Every variable, parsed and bounded."""
 
     model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)
@@ -61,6 +63,10 @@ def load() -> Settings:
         )
     if (impossible := contradiction(settings.price_min, settings.price_max)) is not None:
         raise ConfigurationError(impossible)
+    if settings.order_type is OrderType.GTD and settings.order_ttl_ms < GTD_TTL_MS_MIN:
+        raise ConfigurationError(
+            f"ORDER_TTL_MS is {settings.order_ttl_ms}; accepted with ORDER_TYPE=GTD: {GTD_TTL_MS_MIN} or more"
+        )
     return settings
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic_settings import NoDecode
 
-from copytrade.domain.latency import Latency
+from copytrade.domain.effects import Effect, parse_effects
+from copytrade.domain.interruptions import Interruption, parse_interruptions
+from copytrade.domain.latency import FILE_PREFIX, Latency
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import parse_micro
 
@@ -58,7 +61,24 @@ def _micro(value: object) -> object:
 
 
 def _latency(value: object) -> object:
-    return Latency.parse(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if not value.strip().startswith(FILE_PREFIX):
+        return Latency.parse(value)
+    path = value.strip().removeprefix(FILE_PREFIX)
+    try:
+        with Path(path).open(encoding="utf-8") as lines:
+            return Latency.fit(lines, source=path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _effects(value: object) -> object:
+    return parse_effects(value) if isinstance(value, str) else value
+
+
+def _interruptions(value: object) -> object:
+    return parse_interruptions(value) if isinstance(value, str) else value
 
 
 def _with_scheme(*schemes: str) -> AfterValidator:
@@ -74,6 +94,8 @@ Milliseconds = Annotated[int, Field(ge=0, le=7 * 86_400_000)]
 Interval = Annotated[int, Field(ge=10, le=7 * 86_400_000)]
 Money = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**15)]
 Delay = Annotated[InstanceOf[Latency], NoDecode, BeforeValidator(_latency)]
+Effects = Annotated[frozenset[Effect], NoDecode, BeforeValidator(_effects)]
+Interruptions = Annotated[tuple[InstanceOf[Interruption], ...], NoDecode, BeforeValidator(_interruptions)]
 Address = Annotated[str, AfterValidator(normal_address)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_words)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]

@@ -14,7 +14,14 @@ from copytrade.domain.book import Level
 from copytrade.domain.fills import Side
 from copytrade.domain.matching import crosses
 from copytrade.domain.positions import Position, fold
-from copytrade.ports.execution import Executed, ExecutionAdapter, ExecutionEvent, OrderDone
+from copytrade.ports.execution import (
+    Executed,
+    ExecutionAdapter,
+    ExecutionEvent,
+    FoundOrder,
+    OrderDone,
+    OrderState,
+)
 from tests.makers import NOW_MS, YES, a_market, micro
 from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, an_executor, attempt_id, states
 from tests.virtual_time import VirtualClock, run_virtual
@@ -157,6 +164,38 @@ def test_an_attempt_found_open_is_settled_and_never_sent_again(stage: Stage) -> 
 
     assert [owner(event) for event in events] == [attempt_id("one")]
     assert endings(events)[0].status is AttemptStatus.CANCELED
+
+
+def test_an_order_is_found_open_filled_ended_or_not_at_all(stage: Stage) -> None:
+    async def finding(adapter: ExecutionAdapter) -> None:
+        account = {"account_id": adapter.account_id}
+        taking = an_attempt("taking", size="30", limit=LIMIT, **account)
+        resting = an_attempt("resting", size="30", limit="0.40", ttl_ms=WAIT_MS // 2, **account)
+        nobody = an_attempt("nobody", **account)
+        for attempt in (taking, resting):
+            await adapter.submit(adapter.prepare(attempt, a_market()))
+        await VirtualClock().sleep_ms(2_000)
+
+        assert await adapter.find(taking) == FoundOrder(state=OrderState.FILLED, filled_shares=micro("30"))
+        assert await adapter.find(resting) == FoundOrder(state=OrderState.OPEN, filled_shares=0)
+        assert await adapter.find(nobody) == FoundOrder(state=OrderState.UNKNOWN, filled_shares=None)
+        await adapter.cancel(resting.id)
+        await VirtualClock().sleep_ms(2_000)
+        assert await adapter.find(resting) == FoundOrder(state=OrderState.ENDED, filled_shares=0)
+
+    assert len(endings(stage.run(lambda: watched(stage, finding)))) == 2
+
+
+def test_what_an_order_got_before_it_ended_is_found(stage: Stage) -> None:
+    async def finding(adapter: ExecutionAdapter) -> None:
+        partly = an_attempt("partly", size="50", limit=LIMIT, ttl_ms=5_000, account_id=adapter.account_id)
+        await adapter.submit(adapter.prepare(partly, a_market()))
+        await VirtualClock().sleep_ms(2_000)
+        assert await adapter.find(partly) == FoundOrder(state=OrderState.OPEN, filled_shares=micro("40"))
+        await VirtualClock().sleep_ms(10_000)
+        assert await adapter.find(partly) == FoundOrder(state=OrderState.ENDED, filled_shares=micro("40"))
+
+    stage.run(lambda: watched(stage, finding))
 
 
 def owner(event: ExecutionEvent) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from copytrade.domain.attempts import AttemptStatus, Decision, reason
 from copytrade.domain.copy_rules import own_rules
 from copytrade.domain.fills import Source
+from copytrade.domain.orders import OrderType
 from copytrade.domain.sizing import ExitMode
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
 from tests.ledger_facts import (
@@ -147,10 +148,18 @@ async def test_an_order_is_submitted_once(ledger: Ledger) -> None:
     attempt = an_attempt(recorded)
     await ledger.record_attempt(attempt)
 
-    assert await ledger.submit_attempt(attempt.id, order_hash="0x01", placed_at_ms=NOW_MS + 150)
+    assert await ledger.submit_attempt(
+        attempt.id, order_type=OrderType.FAK, order_hash="0x01", placed_at_ms=NOW_MS + 150
+    )
     assert not await ledger.submit_attempt(attempt.id, order_hash="0x02", placed_at_ms=NOW_MS + 151)
     stored = await ledger.attempt(attempt.id)
-    assert stored == replace(attempt, status=AttemptStatus.SUBMITTED, order_hash="0x01", placed_at_ms=NOW_MS + 150)
+    assert stored == replace(
+        attempt,
+        status=AttemptStatus.SUBMITTED,
+        order_type=OrderType.FAK,
+        order_hash="0x01",
+        placed_at_ms=NOW_MS + 150,
+    )
 
 
 async def test_nothing_unknown_is_submitted_closed_or_found(ledger: Ledger) -> None:

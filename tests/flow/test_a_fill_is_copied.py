@@ -27,7 +27,7 @@ def test_a_buy_sweeps_the_book_and_becomes_a_position() -> None:
         assert attempt.placed_at_ms == attempt.decided_at_ms + 150
         assert position.shares == micro("100")
         assert position.cost_usdc == micro("50.7")
-        assert position.fees_usdc == micro("0.37500") + micro("0.87465")
+        assert position.fees_usdc == micro("1.24975")
 
     play(script)
 

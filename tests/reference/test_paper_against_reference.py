@@ -16,24 +16,24 @@ from copytrade.domain.units import format_micro, parse_micro
 from copytrade.ports.execution import Executed, ExecutionEvent
 from tests.makers import NOW_MS
 from tests.reference.simulator import ReferenceVenue
-from tests.reference.worlds import World, in_other_words, worlds
+from tests.reference.worlds import OVER_MS, World, in_other_words, worlds
 from tests.unit.paper.worlds import Session, play
 
 WORLDS = int(os.environ.get("MODEL_CHECK_WORLDS", "2000"))
-NO_LATENCY = {"submit_latency": Latency(median_ms=0)}
+LATENCY_MS = 3
 
 
 def played_by_the_executor(world: World) -> dict[str, list[Any]]:
     async def story(session: Session) -> None:
         for attempt in world.attempts:
-            await session.executor.submit(session.executor.prepare(attempt, world.market))
-        for attempt, cancel_at in sorted(world.orders, key=lambda order: order[1] or 0):
-            if cancel_at is not None:
-                await session.until(cancel_at)
-                await session.executor.cancel(attempt.id)
-        await session.ended(len(world.orders))
+            await session.executor.submit(world.prepared(session.executor, attempt))
+        for order in sorted(world.orders, key=lambda order: order.cancel_at or 0):
+            if order.cancel_at is not None:
+                await session.until(order.cancel_at)
+                await session.executor.cancel(order.attempt.id)
+        await session.until(OVER_MS)
 
-    return in_lines(play(world.script, story, **NO_LATENCY))
+    return in_lines(play(world.books(), story, submit_latency=Latency(median_ms=LATENCY_MS), effects=world.effects))
 
 
 def in_lines(events: list[ExecutionEvent]) -> dict[str, list[Any]]:
@@ -51,7 +51,7 @@ def in_lines(events: list[ExecutionEvent]) -> dict[str, list[Any]]:
 
 def played_by_the_reference(world: World) -> dict[str, list[Any]]:
     lines = {}
-    for order in ReferenceVenue(*in_other_words(world)).run():
+    for order in ReferenceVenue(*in_other_words(world, latency_ms=LATENCY_MS)).run():
         fills = [
             (at, *(parse_micro(f"{number:f}") for number in numbers), liquidity)
             for at, *numbers, liquidity in order.fills
@@ -73,12 +73,12 @@ def test_both_venues_fill_every_order_alike(world: World) -> None:
 def test_no_order_gets_more_than_it_asked_for_nor_a_worse_price(world: World) -> None:
     async def story(session: Session) -> None:
         for attempt in world.attempts:
-            await session.executor.submit(session.executor.prepare(attempt, world.market))
-        await session.ended(len(world.orders))
+            await session.executor.submit(world.prepared(session.executor, attempt))
+        await session.until(OVER_MS)
 
     asked = {attempt.id: attempt for attempt in world.attempts}
     got = dict.fromkeys(asked, 0)
-    for event in play(world.script, story, **NO_LATENCY):
+    for event in play(world.books(), story):
         if isinstance(event, Executed):
             fill, attempt = event.fill, asked[event.fill.attempt_id]
             got[attempt.id] += fill.shares

@@ -1,37 +1,71 @@
-"""Random books, streams and orders, in the words of both venues."""
+"""Random books, tapes and orders, in the words of both venues."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
 from copytrade.domain.attempts import ExecutionAttempt
 from copytrade.domain.book import BookSnapshot, Level
+from copytrade.domain.effects import ALL_EFFECTS, Effect
 from copytrade.domain.fills import Side
 from copytrade.domain.market import FeeSchedule, Market
-from tests.makers import NOW_MS, YES, a_market
-from tests.reference.simulator import MILLIONTH, RefMarket, RefOrder, RefState
-from tests.unit.paper.worlds import Lost, an_attempt
+from copytrade.domain.market_events import MarketResolved, TickSizeChanged
+from copytrade.domain.orders import OrderType
+from copytrade.domain.tape import TapeEntry, TradePrint
+from copytrade.domain.units import MICRO
+from copytrade.ports.execution import ExecutionAdapter, PreparedOrder
+from tests.makers import NO, NOW_MS, YES, a_market
+from tests.reference.said import RefMarket, RefOrder, RefState, RefWord
+from tests.reference.simulator import MILLIONTH
+from tests.unit.paper.worlds import FakeBookStore, Lost, an_attempt, mirrored, taped
 
 CENT = 10_000
 STREAM_MS = 60
+OVER_MS = 4 * STREAM_MS
+"""By then every order has ended: the last is decided within the stream and lives as long as it at most."""
 Levels = dict[int, int]
+
+
+class Planned(NamedTuple):
+    """An order, and the instant of a cancel in milliseconds after NOW_MS."""
+
+    attempt: ExecutionAttempt
+    order_type: OrderType = OrderType.GTC
+    cancel_at: int | None = None
 
 
 @dataclass(frozen=True)
 class World:
-    """A market, its book over time and orders with the instant of a cancel; instants are after NOW_MS."""
+    """A market, its first outcome's book over time, its tape and orders for both outcomes."""
 
     market: Market
     script: tuple[BookSnapshot | Lost, ...]
-    orders: tuple[tuple[ExecutionAttempt, int | None], ...]
+    tape: tuple[TapeEntry, ...]
+    orders: tuple[Planned, ...]
+    effects: frozenset[Effect] = ALL_EFFECTS
 
     @property
     def attempts(self) -> list[ExecutionAttempt]:
-        return [attempt for attempt, _ in self.orders]
+        return [order.attempt for order in self.orders]
+
+    def only(self, attempt: ExecutionAttempt) -> World:
+        return replace(self, orders=tuple(order for order in self.orders if order.attempt.id == attempt.id))
+
+    def books(self) -> FakeBookStore:
+        """Give both outcomes' books and the tape."""
+        others = [mirrored(state) if isinstance(state, BookSnapshot) else (NO, state[1]) for state in self.script]
+        return taped([*self.script, *others], *self.tape)
+
+    def prepared(self, executor: ExecutionAdapter, attempt: ExecutionAttempt) -> PreparedOrder:
+        """Prepare an order of this world's kind for it."""
+        (order_type,) = [order.order_type for order in self.orders if order.attempt.id == attempt.id]
+        return replace(executor.prepare(attempt, self.market), order_type=order_type)
 
 
 def worlds() -> st.SearchStrategy[World]:
@@ -49,10 +83,14 @@ def a_world(*, seed: int, orders: int, steps: int) -> World:
         accepting_orders=dice.random() < 0.97,
     )
     sides = dice.choice([[Side.BUY], [Side.SELL], [Side.BUY, Side.SELL]])
+    script = a_script(dice, steps)
+    felt = ALL_EFFECTS if dice.random() < 0.7 else frozenset(one for one in Effect if dice.random() < 0.5)
     return World(
         market=market,
-        script=a_script(dice, steps),
+        script=script,
+        tape=a_tape(dice, script),
         orders=tuple(an_order(dice, number, sides) for number in range(orders)),
+        effects=felt | {Effect.LATENCY},
     )
 
 
@@ -93,43 +131,92 @@ def _state(bids: Levels, asks: Levels, revision: int, at_ms: int) -> BookSnapsho
     )
 
 
-def an_order(dice: random.Random, number: int, sides: list[Side]) -> tuple[ExecutionAttempt, int | None]:
+def a_tape(dice: random.Random, script: Sequence[BookSnapshot | Lost]) -> tuple[TapeEntry, ...]:
+    """Print trades some milliseconds after states, of which only some are what the states show; announce a little."""
+    told: list[tuple[int, TradePrint | TickSizeChanged | MarketResolved]] = [
+        (state.at_ms + dice.choice([0, 1, 3, 1_500]), _a_print(dice))
+        for state in script
+        if isinstance(state, BookSnapshot) and dice.random() < 0.6
+    ]
+    condition = a_market().condition_id
+    at_ms = NOW_MS + dice.randint(0, STREAM_MS)
+    if dice.random() < 0.1:
+        told.append(
+            (at_ms, TickSizeChanged(condition_id=condition, token_id=YES, tick_size=dice.choice([2, 10]) * CENT))
+        )
+    elif dice.random() < 0.05:
+        told.append((at_ms, MarketResolved(condition_id=condition, token_ids=(YES, NO), winning_token_id=YES)))
+    told.sort(key=lambda one: one[0])
+    return tuple(TapeEntry(number=number, at_ms=at_ms, told=one) for number, (at_ms, one) in enumerate(told, start=1))
+
+
+def _a_print(dice: random.Random) -> TradePrint:
+    side, price = dice.choice(list(Side)), dice.randint(44, 54) * CENT
+    size = dice.choice([1_000_000, 10_000_000, 30_000_000, 33_123_456, 200_000_000])
+    if dice.random() < 0.3:
+        return TradePrint(token_id=NO, side=side, price=MICRO - price, size=size)
+    return TradePrint(token_id=YES, side=side, price=price, size=size)
+
+
+def an_order(dice: random.Random, number: int, sides: list[Side]) -> Planned:
+    limit = dice.randint(46, 53) * CENT - (dice.random() < 0.02)
+    token_id = NO if dice.random() < 0.3 else YES
     attempt = an_attempt(
         number,
+        token_id=token_id,
         side=dice.choice(sides),
-        limit_price=dice.randint(46, 53) * CENT - (dice.random() < 0.02),
-        size_shares_target=dice.choice([1_000_000, 5_000_000, 20_000_000, 33_330_000, 200_000_000])
+        limit_price=limit if token_id == YES else MICRO - limit,
+        size_shares_target=dice.choice([1_000_000, 5_000_000, 7_770_000, 20_000_000, 33_330_000, 200_000_000])
         + (dice.random() < 0.02),
         ttl_ms=dice.choice([0, 5, 30, 60, 60]),
         decided_at_ms=NOW_MS + dice.randint(1, dice.choice([10, STREAM_MS])),
     )
-    return attempt, dice.choice([None, None, None, 0, 30, 50])
+    order_type = dice.choice([OrderType.GTC] * 6 + list(OrderType))
+    return Planned(attempt, order_type, dice.choice([None, None, None, 0, 30, 50]))
 
 
-def in_other_words(world: World) -> tuple[RefMarket, list[RefState], list[RefOrder]]:
+def in_other_words(world: World, *, latency_ms: int) -> tuple[RefMarket, list[RefState], list[RefWord], list[RefOrder]]:
     """Say the same world to the reference venue, in decimals and from NOW_MS on."""
     market = world.market
     said = RefMarket(
         tick=market.tick_size * MILLIONTH,
         min_size=market.min_order_size * MILLIONTH,
-        fee_rate=market.fees.rate * MILLIONTH,
+        fee_rate=market.fees.rate * MILLIONTH if Effect.FEES in world.effects else Decimal(0),
         fee_exponent=market.fees.exponent,
-        delay=market.taker_delay_ms,
+        delay=market.taker_delay_ms if Effect.DELAY in world.effects else 0,
         is_open=market.accepting_orders,
+        remembers=Effect.IMPACT in world.effects,
+        queues=Effect.QUEUE in world.effects,
     )
     orders = [
         RefOrder(
             id=str(attempt.id),
+            outcome="first" if attempt.token_id == YES else "second",
+            kind=str(order_type),
             side=str(attempt.side),
             limit=attempt.limit_price * MILLIONTH,
             size=attempt.size_shares_target * MILLIONTH,
-            placed=attempt.decided_at_ms - NOW_MS,
+            decided=attempt.decided_at_ms - NOW_MS,
+            placed=attempt.decided_at_ms - NOW_MS + latency_ms,
             ttl=attempt.ttl_ms,
             cancel_at=cancel_at,
         )
-        for attempt, cancel_at in world.orders
+        for attempt, order_type, cancel_at in world.orders
     ]
-    return said, [_said_state(entry) for entry in world.script], orders
+    states = [_said_state(entry) for entry in world.script]
+    return said, states, [_said_word(entry) for entry in world.tape], orders
+
+
+def _said_word(entry: TapeEntry) -> RefWord:
+    at = entry.at_ms - NOW_MS
+    match entry.told:
+        case TradePrint(token_id=token_id, side=side, price=price, size=size):
+            outcome = "first" if token_id == YES else "second"
+            return RefWord(at, "trade", outcome, str(side), price * MILLIONTH, size * MILLIONTH)
+        case TickSizeChanged(tick_size=tick_size):
+            return RefWord(at, "tick", price=tick_size * MILLIONTH)
+        case _:
+            return RefWord(at, "resolved")
 
 
 def _said_state(entry: BookSnapshot | Lost) -> RefState:

@@ -1,31 +1,26 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copytrade.domain.fees import taker_fee_down
+from copytrade.domain.fees import sweep_fees_down, taker_fee_down
 from copytrade.domain.market import NO_FEES, FeeSchedule
-from copytrade.domain.units import MICRO, price_half_up
+from copytrade.domain.matching import Match
+from copytrade.domain.units import MICRO
 from tests.makers import micro
 
 FEE_STEP = 10
-ORDER_FILLED_V2 = "0xd543adfd945773f1a62f74f0ee55a5e3b9b1a28262980ba90b1a89f2ea84d8ee"
-RATES = ("0.03", "0.04", "0.05", "0.07")
-# An order that took 5 at 0.74 and 6 at 0.75: the venue charged 0.10436, the sum over its prices is 0.10435.
-TWO_PRICE_SWEEP = ("onchain/v2_fills_poly_shadow.json", 104_360)
-# One hexadecimal digit is missing in the transcript: sixteen times 74005 is what the formula gives.
-SHIFTED_DIGIT = ("onchain/v2_wallet_0x2f633efb_logs_vs_dataapi.json", 74_005)
+
+
+def schedule(rate: str, exponent: int = 1) -> FeeSchedule:
+    return FeeSchedule(rate=micro(rate), exponent=exponent)
 
 
 def fee(*, shares: str, price: str, rate: str, exponent: int = 1) -> int:
-    return taker_fee_down(FeeSchedule(rate=micro(rate), exponent=exponent), shares=micro(shares), price=micro(price))
+    return taker_fee_down(schedule(rate, exponent), shares=micro(shares), price=micro(price))
 
 
 @pytest.mark.parametrize(
@@ -47,14 +42,14 @@ def test_the_fee_is_what_the_venue_charged(shares: str, price: str, rate: str, c
     assert fee(shares=shares, price=price, rate=rate) == micro(charged)
 
 
-def test_a_sweep_of_unknown_levels_was_charged_the_formula_at_its_average_price() -> None:
-    usdc, shares = micro("234.66"), micro("261")
-    average = Fraction(usdc, shares)
+def test_a_sweep_pays_one_fee_at_its_average_price() -> None:
+    swept = (Match(micro("0.74"), micro("5")), Match(micro("0.75"), micro("6")))
 
-    exact = shares * Fraction(5, 100) * average * (1 - average)
+    fees = sweep_fees_down(schedule("0.05"), swept)
 
-    assert exact // FEE_STEP * FEE_STEP == micro("1.18408")
-    assert abs(fee(shares="261", price="0.899080", rate="0.05") - micro("1.18408")) <= FEE_STEP
+    assert sum(fees) == micro("0.10436")
+    assert fees == (micro("0.0481"), micro("0.05626"))
+    assert fee(shares="5", price="0.74", rate="0.05") + fee(shares="6", price="0.75", rate="0.05") == micro("0.10435")
 
 
 def test_the_old_crypto_schedule_squares_the_curve() -> None:
@@ -87,74 +82,35 @@ def test_a_fee_is_whole_steps_and_less_than_one_below_the_formula(
     assert 0 <= exact - charged < FEE_STEP
 
 
+MATCHES = st.lists(st.builds(Match, st.integers(1, MICRO - 1), st.integers(1, 10**13)), max_size=8).map(tuple)
+
+
+@given(matches=MATCHES, rate=st.integers(0, MICRO), exponent=st.integers(1, 2))
+def test_what_the_matches_bear_is_the_floored_fee_of_their_average(
+    matches: tuple[Match, ...], rate: int, exponent: int
+) -> None:
+    shares = sum(match.shares for match in matches)
+    average = Fraction(sum(match.price * match.shares for match in matches), max(shares, 1) * MICRO)
+    exact = shares * Fraction(rate, MICRO) * (average * (1 - average)) ** exponent
+
+    fees = sweep_fees_down(FeeSchedule(rate=rate, exponent=exponent), matches)
+
+    assert len(fees) == len(matches)
+    assert sum(fees) == exact // FEE_STEP * FEE_STEP
+    assert all(each >= 0 and each % FEE_STEP == 0 for each in fees)
+
+
+@given(matches=MATCHES, rate=st.integers(0, MICRO))
+def test_a_sweep_never_pays_less_than_its_levels_would_by_themselves(matches: tuple[Match, ...], rate: int) -> None:
+    fees = FeeSchedule(rate=rate, exponent=1)
+
+    alone = sum(taker_fee_down(fees, shares=match.shares, price=match.price) for match in matches)
+
+    assert sum(sweep_fees_down(fees, matches)) >= alone
+
+
 @given(shares=st.integers(0, 10**12), price=st.integers(0, MICRO))
 def test_both_outcomes_of_a_market_cost_the_same_fee(shares: int, price: int) -> None:
-    schedule = FeeSchedule(rate=micro("0.05"), exponent=1)
+    fees = schedule("0.05")
 
-    assert taker_fee_down(schedule, shares=shares, price=price) == taker_fee_down(
-        schedule, shares=shares, price=MICRO - price
-    )
-
-
-class ChargedFill(NamedTuple):
-    file: str
-    usdc: int
-    shares: int
-    fee: int
-
-
-def logs_in(document: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(document, dict):
-        if document.get("topics", [None])[:1] == [ORDER_FILLED_V2] and "data" in document:
-            yield document
-        document = list(document.values())
-    if isinstance(document, list):
-        for part in document:
-            yield from logs_in(part)
-
-
-def charged_fills(folder: Path) -> Iterator[ChargedFill]:
-    for path in sorted((folder / "onchain").glob("*.json")):
-        for log in logs_in(json.loads(path.read_text("utf-8"))):
-            data = log["data"].removeprefix("0x")
-            side, _, made, taken, charged = (int(data[place : place + 64], 16) for place in range(0, 320, 64))
-            usdc, shares = (made, taken) if side == 0 else (taken, made)
-            if charged:
-                yield ChargedFill(str(path.relative_to(folder)), usdc, shares, charged)
-
-
-@pytest.mark.recorded
-def test_every_recorded_log_was_charged_by_the_formula_at_some_rate_of_the_venue(recorded_data: Path) -> None:
-    fills = list(charged_fills(recorded_data))
-    unexplained = []
-    for fill in fills:
-        price = price_half_up(fill.usdc, fill.shares)
-        schedules = [FeeSchedule(rate=micro(rate), exponent=1) for rate in RATES]
-        if fill.fee not in [taker_fee_down(schedule, shares=fill.shares, price=price) for schedule in schedules]:
-            unexplained.append((fill.file, fill.fee))
-
-    assert len(fills) >= 9
-    assert unexplained == [SHIFTED_DIGIT]
-    assert SHIFTED_DIGIT[1] * 16 == micro("1.18408")
-
-
-@pytest.mark.recorded
-def test_a_fee_summed_over_prices_is_a_hair_below_the_one_charged_for_the_sweep(recorded_data: Path) -> None:
-    charged = [(fill.file, fill.fee) for fill in charged_fills(recorded_data)]
-    assert TWO_PRICE_SWEEP in charged
-
-    summed = fee(shares="5", price="0.74", rate="0.05") + fee(shares="6", price="0.75", rate="0.05")
-
-    assert TWO_PRICE_SWEEP[1] - summed == FEE_STEP
-
-
-@pytest.mark.recorded
-def test_every_recorded_taker_leg_of_known_rate_was_charged_our_fee(recorded_data: Path) -> None:
-    text = (recorded_data / "nautilus" / "newer" / "chain_order_filled_taker_fees.json").read_text("utf-8")
-    legs = json.loads(text)
-    for leg in legs:
-        shares = int(leg["taker_amount_filled"] if leg["side"] == "BUY" else leg["maker_amount_filled"])
-        schedule = FeeSchedule(rate=micro(leg["fee_rate"]), exponent=1)
-
-        assert taker_fee_down(schedule, shares=shares, price=micro(leg["price"])) == int(leg["fee"]), leg
-    assert len(legs) == 21
+    assert taker_fee_down(fees, shares=shares, price=price) == taker_fee_down(fees, shares=shares, price=MICRO - price)

@@ -10,7 +10,9 @@ import pytest
 
 from copytrade.app.execution import build_rules
 from copytrade.domain.copy_rules import RULES, CopyRules
+from copytrade.domain.effects import Effect
 from copytrade.domain.latency import Latency
+from copytrade.domain.orders import OrderType
 from copytrade.domain.units import MICRO
 from copytrade.settings import ConfigurationError, Settings, load, misspelt, require_chain
 from tests.makers import LEADER
@@ -46,6 +48,21 @@ def test_values_are_parsed_into_our_units(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.submit_latency_ms == Latency.parse("lognormal:120:0.4")
 
 
+def test_how_paper_simulates_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("measured.txt").write_text("120\n\n80.5\n300\n")
+    monkeypatch.setenv("SUBMIT_LATENCY_MS", "file:measured.txt")
+    monkeypatch.setenv("PAPER_EFFECTS", " impact , fees ")
+    monkeypatch.setenv("PAPER_INTERRUPTIONS", "restart@TUE-12:00, disabled@2026-11-24T12:00:00Z/60")
+    monkeypatch.setenv("ORDER_TYPE", "FAK")
+
+    settings = load()
+
+    assert settings.submit_latency_ms.measured == (81, 120, 300)
+    assert settings.paper_effects == {Effect.IMPACT, Effect.FEES}
+    assert [one.mode for one in settings.paper_interruptions] == ["restart", "post_only", "disabled"]
+    assert settings.order_type is OrderType.FAK
+
+
 def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -69,7 +86,13 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("MAX_USDC_PER_TRADE", "1e309", "MAX_USDC_PER_TRADE is '1e309'"),
         ("QUOTE_FRESH_MS", "-1", "QUOTE_FRESH_MS is '-1'; accepted: milliseconds, an integer from 10"),
         ("QUOTE_STALE_MS", "100", "QUOTE_STALE_MS is 100; accepted: QUOTE_FRESH_MS (2000) or more"),
-        ("SUBMIT_LATENCY_MS", "normal:1:2", "SUBMIT_LATENCY_MS is 'normal:1:2'; accepted: an integer or lognormal"),
+        ("SUBMIT_LATENCY_MS", "normal:1:2", "SUBMIT_LATENCY_MS is 'normal:1:2'; accepted: an integer, lognormal"),
+        ("SUBMIT_LATENCY_MS", "file:missing.txt", "file:PATH of measured ones"),
+        ("ORDER_TYPE", "IOC", "ORDER_TYPE is 'IOC'; accepted: GTC, GTD, FAK, FOK, POST_ONLY"),
+        ("ORDER_TYPE", "GTD", "ORDER_TTL_MS is 5000; accepted with ORDER_TYPE=GTD: 120000 or more"),
+        ("PAPER_EFFECTS", "latency,fear", "PAPER_EFFECTS is 'latency,fear'; accepted: all, none, or some of latency"),
+        ("PAPER_EFFECTS", "", "PAPER_EFFECTS is ''; accepted: all, none, or some of latency"),
+        ("PAPER_INTERRUPTIONS", "restart@noon", "PAPER_INTERRUPTIONS is 'restart@noon'; accepted: comma-separated"),
         ("SLIPPAGE_BPS_MAX", "10001", "SLIPPAGE_BPS_MAX is '10001'; accepted: an integer from 0 to 10000"),
         ("POLY_EXCHANGE_CTF", "0x1", "POLY_EXCHANGE_CTF is '0x1'"),
         ("CLOB_HTTP_URL", "ftp://x", "CLOB_HTTP_URL is 'ftp://x'"),

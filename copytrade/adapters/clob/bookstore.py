@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from copytrade.adapters.clob.socket import Connection
     from copytrade.domain.book import BookSnapshot
     from copytrade.domain.market_events import MarketEvent
+    from copytrade.domain.tape import TapeEntry
     from copytrade.domain.units import Millis
     from copytrade.ports.clock import Clock
 
@@ -195,6 +196,12 @@ class ClobBookStore(BookStore):
     def states_after(self, token_id: str, revision: int) -> tuple[BookSnapshot, ...]:
         tracked = self._shelf.tokens.get(token_id)
         return () if tracked is None else tracked.book.states_after(revision)
+
+    def tape_after(self, condition_id: str, at_ms: Millis) -> tuple[TapeEntry, ...]:
+        return self._shelf.tape.after(condition_id, at_ms)
+
+    async def printed(self, condition_id: str, at_ms: Millis) -> None:
+        await self._shelf.tape.printed(condition_id, at_ms)
 
     async def changed(self, token_id: str, revision: int) -> None:
         tracked = self._shelf.tokens.get(token_id)

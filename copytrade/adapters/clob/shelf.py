@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from copytrade.adapters.clob.hashes import Terms
+from copytrade.adapters.clob.tape import Tape
 from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Tracked
 from copytrade.adapters.clob.wire import (
     KNOWN_KINDS,
@@ -69,6 +70,7 @@ class Shelf:
         """Start empty."""
         self.tokens: dict[str, Tracked] = {}
         self.counters = BookCounters()
+        self.tape = Tape(history_ms=history_ms)
         self.terms: dict[str, Terms] = {}
         """By condition, of the markets whose books were seen."""
         self._clock = clock
@@ -361,18 +363,25 @@ class Shelf:
             tick_size = abs(QUOTES_OF_SIDE["BUY"][message.new_tick_size])
             if terms := self.terms.get(message.market):
                 terms.tick_size = message.new_tick_size
-            self._on_event(TickSizeChanged(condition_id=message.market, token_id=message.asset_id, tick_size=tick_size))
+            self._tell(TickSizeChanged(condition_id=message.market, token_id=message.asset_id, tick_size=tick_size))
         elif kind == "last_trade_price":
             if terms := self.terms.get(message.market):
                 terms.note_trade(message.price)
+                if not self.tape.note_print(message, self.now_ms()):
+                    self._quarantine("MALFORMED_MESSAGE", f"print of {message.asset_id}".encode())
         elif kind == "new_market":
             self._on_event(MarketListed(condition_id=message.market, token_ids=token_ids))
         elif kind == "market_resolved":
             winner = message.winning_asset_id if message.winning_asset_id in token_ids else None
-            self._on_event(MarketResolved(condition_id=message.market, token_ids=token_ids, winning_token_id=winner))
+            self._tell(MarketResolved(condition_id=message.market, token_ids=token_ids, winning_token_id=winner))
             self.terms.pop(message.market, None)
             for token_id in token_ids:
                 self._forget(token_id)
+
+    def _tell(self, event: TickSizeChanged | MarketResolved) -> None:
+        if event.condition_id in self.terms:
+            self.tape.note(event.condition_id, event, self.now_ms())
+        self._on_event(event)
 
     def _unreadable(self, tracked: Tracked, error: Exception) -> None:
         self._quarantine("MALFORMED_MESSAGE", f"price_change of {tracked.token_id}: {error}".encode())

@@ -10,6 +10,7 @@ from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, re
 from copytrade.domain.booking import ImpossibleExecutionError, book, end
 from copytrade.domain.fills import Side
 from copytrade.domain.leaders import is_copied
+from copytrade.domain.orders import OrderType
 from copytrade.domain.positions import Position
 from copytrade.ports.ledger import Booked, Orphaned
 
@@ -95,7 +96,9 @@ class MemoryAttempts(MemoryFills):
             if attempt.decision is Decision.TRADE and attempt.side is Side.BUY
         }
 
-    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+    async def submit_attempt(
+        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+    ) -> bool:
         attempt = self._attempts.get(attempt_id)
         if attempt is None or attempt.status is not AttemptStatus.PENDING:
             return False
@@ -103,7 +106,11 @@ class MemoryAttempts(MemoryFills):
             self._cancel_orphaned(attempt, at_ms=attempt.decided_at_ms)
             return False
         self._attempts[attempt_id] = replace(
-            attempt, status=AttemptStatus.SUBMITTED, order_hash=order_hash, placed_at_ms=placed_at_ms
+            attempt,
+            status=AttemptStatus.SUBMITTED,
+            order_type=order_type,
+            order_hash=order_hash,
+            placed_at_ms=placed_at_ms,
         )
         return True
 

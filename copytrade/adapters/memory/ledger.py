@@ -49,6 +49,7 @@ class MemoryLedger(MemoryAttempts, Ledger):
             followed_since_ms=known.followed_since_ms,
             created_at_ms=known.created_at_ms,
         )
+        self._leaders_revision += 1
 
     async def leaders(self) -> tuple[Leader, ...]:
         return tuple(self._leaders[address] for address in sorted(self._leaders))

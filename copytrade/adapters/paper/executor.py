@@ -7,20 +7,31 @@ import hashlib
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from copytrade.adapters.paper.desk import TokenDesk
+from copytrade.adapters.paper.desk import MarketDesk
 from copytrade.adapters.paper.draw import latency_ms
 from copytrade.domain.attempts import AttemptStatus, ExecutionMode, reason
+from copytrade.domain.effects import ALL_EFFECTS, Effect
 from copytrade.domain.ids import PAPER_ACCOUNT_ID
-from copytrade.ports.execution import Executed, ExecutionAdapter, NotSentError, OrderDone, PreparedOrder
+from copytrade.domain.orders import OrderType
+from copytrade.ports.execution import (
+    Executed,
+    ExecutionAdapter,
+    FoundOrder,
+    NotSentError,
+    OrderDone,
+    OrderState,
+    PreparedOrder,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt
+    from copytrade.domain.interruptions import Interruption
     from copytrade.domain.latency import Latency
     from copytrade.domain.market import Market
-    from copytrade.domain.units import Millis
+    from copytrade.domain.units import Millis, Shares
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionEvent
@@ -28,16 +39,18 @@ if TYPE_CHECKING:
 OPEN_ORDERS_MAX: Final = 2_000
 EVENTS_MAX: Final = 1_024
 """Events waiting to be read; when there are as many, orders wait."""
+ENDED_MAX: Final = 10_000
+"""Orders whose end is remembered for `find`; the oldest is forgotten first."""
 MEMORIES_MAX: Final = 4_000
-"""Tokens without an open order whose used-up liquidity is remembered; the longest untouched is forgotten first."""
+"""Markets without an open order whose used-up liquidity is remembered; the longest untouched is forgotten first."""
 CATCH_UP_MS: Final[Millis] = 10_000
-"""How often those tokens' books are read again; shorter than the books' history, so that no state is missed."""
+"""How often those markets' books are read again; shorter than the books' history, so that no state is missed."""
 LOST_BOOK_PAUSE_MS: Final[Millis] = 100
 """How long to look away from a book that is lost; its states keep their instants, so nothing is missed."""
 
 
 class PaperExecutor(ExecutionAdapter):
-    """An account on paper. Same books, settings and seed: same fills, byte for byte.
+    """An account on paper. Same books, tape, settings and seed: same fills, byte for byte.
 
     Orders are worked an instant after their instant, when no message can change it any more, by one loop
     in the order of placement; which task ran first never matters.
@@ -52,6 +65,9 @@ class PaperExecutor(ExecutionAdapter):
         submit_latency: Latency,
         seed: int,
         quote_stale_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        effects: Collection[Effect] = ALL_EFFECTS,
+        interruptions: Sequence[Interruption] = (),
         account_id: str = PAPER_ACCOUNT_ID,
     ) -> None:
         self._books = books
@@ -61,10 +77,15 @@ class PaperExecutor(ExecutionAdapter):
         self._seed = seed
         self._quote_stale_ms = quote_stale_ms
         self._account_id = account_id
+        self._order_type = order_type
+        self._effects = effects
+        self._interruptions = interruptions
         self._open: dict[UUID, str] = {}
-        self._active: dict[str, TokenDesk] = {}
-        self._idle: dict[str, TokenDesk] = {}
-        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._filled: dict[UUID, Shares] = {}
+        self._ended: dict[UUID, FoundOrder] = {}
+        self._active: dict[str, MarketDesk] = {}
+        self._idle: dict[str, MarketDesk] = {}
+        self._watches: dict[MarketDesk, tuple[asyncio.Task[None], asyncio.Task[None]]] = {}
         self._recovered: deque[ExecutionEvent] = deque()
         self._events: asyncio.Queue[ExecutionEvent] = asyncio.Queue(EVENTS_MAX)
         self._bell = asyncio.Event()
@@ -80,10 +101,19 @@ class PaperExecutor(ExecutionAdapter):
 
     def prepare(self, attempt: ExecutionAttempt, market: Market) -> PreparedOrder:
         digest = hashlib.sha256(f"paper|{attempt.id}".encode()).hexdigest()
-        deciding_ms = latency_ms(self._decision_latency, seed=self._seed, attempt_id=attempt.id, leg="decision")
-        sending_ms = latency_ms(self._submit_latency, seed=self._seed, attempt_id=attempt.id, leg="submit")
-        placed_at_ms = attempt.decided_at_ms + deciding_ms + sending_ms
-        return PreparedOrder(attempt=attempt, market=market, order_hash=f"0x{digest}", placed_at_ms=placed_at_ms)
+        return PreparedOrder(
+            attempt=attempt,
+            market=market,
+            order_type=self._order_type,
+            order_hash=f"0x{digest}",
+            placed_at_ms=attempt.decided_at_ms + self._way_ms(attempt.id),
+        )
+
+    def _way_ms(self, attempt_id: UUID) -> Millis:
+        if Effect.LATENCY not in self._effects:
+            return 0
+        legs = (("decision", self._decision_latency), ("submit", self._submit_latency))
+        return sum(latency_ms(latency, seed=self._seed, attempt_id=attempt_id, leg=leg) for leg, latency in legs)
 
     async def submit(self, order: PreparedOrder) -> None:
         attempt = order.attempt
@@ -91,16 +121,23 @@ class PaperExecutor(ExecutionAdapter):
             return
         if len(self._open) >= OPEN_ORDERS_MAX:
             raise NotSentError(f"{OPEN_ORDERS_MAX} paper orders are open already")
-        self._books.track(attempt.token_id)
-        self._open[attempt.id] = attempt.token_id
-        self._desk_of(attempt.token_id).add(order, now_ms=self._clock.now_ms())
+        desk = self._desk_of(order.market, attempt.token_id)
+        self._books.track(desk.token_id)
+        self._open[attempt.id] = order.market.condition_id
+        desk.add(order, now_ms=self._clock.now_ms())
         self._bell.set()
 
     async def cancel(self, attempt_id: UUID) -> None:
-        token_id = self._open.get(attempt_id)
-        if token_id is not None:
-            self._active[token_id].cancel(attempt_id, at_ms=self._clock.now_ms())
+        condition_id = self._open.get(attempt_id)
+        if condition_id is not None:
+            self._active[condition_id].cancel(attempt_id, at_ms=self._clock.now_ms())
             self._bell.set()
+
+    async def find(self, attempt: ExecutionAttempt) -> FoundOrder:
+        condition_id = self._open.get(attempt.id)
+        if condition_id is None:
+            return self._ended.get(attempt.id, FoundOrder(state=OrderState.UNKNOWN, filled_shares=None))
+        return FoundOrder(state=OrderState.OPEN, filled_shares=self._filled.get(attempt.id, 0))
 
     async def recover(self, attempt: ExecutionAttempt) -> None:
         """End an attempt of an earlier life: what it filled stays, the rest is never placed again."""
@@ -124,12 +161,25 @@ class PaperExecutor(ExecutionAdapter):
                 self._watch_books(group)
                 await self._rest(group)
 
-    def _desk_of(self, token_id: str) -> TokenDesk:
-        """Return the token's desk, among the active ones from now on."""
-        if token_id not in self._active:
-            desk = self._idle.pop(token_id, None)
-            self._active[token_id] = desk or TokenDesk(token_id, books=self._books, stale_ms=self._quote_stale_ms)
-        return self._active[token_id]
+    def _desk_of(self, market: Market, token_id: str) -> MarketDesk:
+        """Return the market's desk, among the active ones from now on; one whose book is gone starts anew."""
+        desk = self._active.get(market.condition_id) or self._idle.pop(market.condition_id, None)
+        if desk is None or (not desk.has_orders and self._has_lost_its_book(desk, token_id)):
+            desk = MarketDesk(
+                token_id,
+                condition_id=market.condition_id,
+                books=self._books,
+                stale_ms=self._quote_stale_ms,
+                effects=self._effects,
+                interruptions=self._interruptions,
+            )
+        self._active[market.condition_id] = desk
+        return desk
+
+    def _has_lost_its_book(self, desk: MarketDesk, token_id: str) -> bool:
+        """Tell whether only the book of the other outcome, that of `token_id`, is still kept."""
+        is_other = desk.token_id != token_id
+        return is_other and self._books.view(desk.token_id) is None and self._books.view(token_id) is not None
 
     def _work(self, now_ms: Millis) -> list[ExecutionEvent]:
         """Work every desk up to the last instant that is over; events in order of (instant, attempt)."""
@@ -138,21 +188,32 @@ class PaperExecutor(ExecutionAdapter):
             happened += desk.work(until_ms=now_ms - 1, now_ms=now_ms)
         happened.sort(key=_rank)
         for event in happened:
-            if isinstance(event, OrderDone):
-                del self._open[event.attempt_id]
+            self._note_end(event)
         self._retire_desks()
         self._catch_up(now_ms)
         recovered = [self._recovered.popleft() for _ in range(len(self._recovered))]
         return recovered + happened
 
+    def _note_end(self, event: ExecutionEvent) -> None:
+        """Keep for a while how much an order got and how it ended."""
+        if isinstance(event, Executed):
+            self._filled[event.fill.attempt_id] = self._filled.get(event.fill.attempt_id, 0) + event.fill.shares
+            return
+        del self._open[event.attempt_id]
+        state = OrderState.FILLED if event.status is AttemptStatus.FILLED else OrderState.ENDED
+        filled = self._filled.pop(event.attempt_id, 0)
+        self._ended[event.attempt_id] = FoundOrder(state=state, filled_shares=filled)
+        if len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+
     def _retire_desks(self) -> None:
         """Put aside the desks without orders, and forget those that remember nothing."""
-        for token_id, desk in list(self._active.items()):
+        for condition_id, desk in list(self._active.items()):
             if desk.has_orders:
                 continue
-            del self._active[token_id]
+            del self._active[condition_id]
             if desk.has_memory:
-                self._idle[token_id] = desk
+                self._idle[condition_id] = desk
         while len(self._idle) > MEMORIES_MAX:
             del self._idle[next(iter(self._idle))]
 
@@ -161,28 +222,40 @@ class PaperExecutor(ExecutionAdapter):
         if now_ms < self._catch_up_at_ms:
             return
         self._catch_up_at_ms = now_ms + CATCH_UP_MS
-        for token_id, desk in list(self._idle.items()):
+        for condition_id, desk in list(self._idle.items()):
             desk.work(until_ms=now_ms - 1, now_ms=now_ms)
             if not desk.has_memory:
-                del self._idle[token_id]
+                del self._idle[condition_id]
 
     def _watch_books(self, group: asyncio.TaskGroup) -> None:
-        """Have the bell rung by the books of open orders, and by no others."""
-        for token_id in [token_id for token_id in self._watches if token_id not in self._active]:
-            self._watches.pop(token_id).cancel()
-        for token_id in [token_id for token_id in self._active if token_id not in self._watches]:
-            watch = self._watch(token_id, seen=self._active[token_id].revision)
-            self._watches[token_id] = group.create_task(watch, name=f"paper.watch {token_id}")
+        """Have the bell rung by the books and tapes of open orders, and by no others."""
+        for desk in self._watches.keys() - set(self._active.values()):
+            for watch in self._watches.pop(desk):
+                watch.cancel()
+        for desk in self._active.values():
+            if desk not in self._watches:
+                self._watches[desk] = (
+                    group.create_task(self._watch_book(desk), name=f"paper.book {desk.token_id}"),
+                    group.create_task(self._watch_tape(desk), name=f"paper.tape {desk.condition_id}"),
+                )
 
-    async def _watch(self, token_id: str, *, seen: int) -> None:
+    async def _watch_book(self, desk: MarketDesk) -> None:
+        seen = desk.revision
         while True:
-            await self._books.changed(token_id, seen)
-            states = self._books.states_after(token_id, seen)
+            await self._books.changed(desk.token_id, seen)
+            states = self._books.states_after(desk.token_id, seen)
             if states:
                 seen = states[-1].revision
                 self._bell.set()
             else:
                 await self._clock.sleep_ms(LOST_BOOK_PAUSE_MS)
+
+    async def _watch_tape(self, desk: MarketDesk) -> None:
+        heard_ms = desk.heard_ms
+        while True:
+            await self._books.printed(desk.condition_id, heard_ms)
+            heard_ms = self._books.tape_after(desk.condition_id, heard_ms)[-1].at_ms
+            self._bell.set()
 
     async def _rest(self, group: asyncio.TaskGroup) -> None:
         """Wait for the bell, or until the next instant at which something is due is over."""

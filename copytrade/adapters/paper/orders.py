@@ -1,27 +1,33 @@
-"""A paper order while it lives: where it stands, what is left of it, and what the venue refuses."""
+"""A paper order while it lives: where it stands, what is left of it, and what is reported of it."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from copytrade.adapters.paper.place import Place
+from copytrade.adapters.paper.refusals import time_is_over
 from copytrade.domain.attempts import AttemptStatus, ExecutionFill, Liquidity, Settlement, reason
-from copytrade.domain.fees import taker_fee_down
+from copytrade.domain.effects import Effect
+from copytrade.domain.fees import sweep_fees_down
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import execution_fill_id
-from copytrade.domain.units import LOT, MICRO, format_micro, notional_down
+from copytrade.domain.market import NO_FEES
+from copytrade.domain.matching import Match, flipped, is_spent
+from copytrade.domain.orders import OrderType, spend_down
+from copytrade.domain.units import MICRO, ceil_to
 from copytrade.ports.execution import Executed, OrderDone
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import Reason
-    from copytrade.domain.matching import Match
-    from copytrade.domain.units import Millis, Price, Usdc
+    from copytrade.domain.book import BookSnapshot
+    from copytrade.domain.units import Millis, Price, Shares, Usdc
     from copytrade.ports.execution import PreparedOrder
 
-MARKETABLE_BUY_MIN: Final[Usdc] = MICRO
-"""A BUY that would trade at once must be worth a dollar at its limit (docs.polymarket.com, order errors)."""
+_SECOND_MS = 1_000
 
 
 class Phase(Enum):
@@ -37,31 +43,58 @@ class Phase(Enum):
 class WorkingOrder:
     """One open order; `due_ms` is when it arrives or is released, `deadline_ms` the last instant it lives.
 
-    `seen_revision` is the newest state of the book it was offered, so that no state is offered twice.
+    It is worked on the book of `book_token`: an order for the market's other outcome is on that book's other
+    side, at one less its price (`book_side`, `on_book`). `seen_revision` and `seen_number` are the newest state
+    of the book and entry of the tape that it was offered, so that none is offered twice.
     """
 
-    def __init__(self, order: PreparedOrder) -> None:
-        self.attempt = order.attempt
+    def __init__(self, order: PreparedOrder, *, book_token: str, effects: Collection[Effect]) -> None:
+        self.attempt = attempt = order.attempt
         self.market = order.market
+        self.order_type = order.order_type
         self.placed_at_ms = order.placed_at_ms
+        self.taker_delay_ms = order.market.taker_delay_ms if Effect.DELAY in effects else 0
+        self.spend = spend_down(
+            order.order_type, side=attempt.side, shares=attempt.size_shares_target, limit=attempt.limit_price
+        )
         self.phase = Phase.IN_FLIGHT
+        self.place: Place | None = None
         self.due_ms = order.placed_at_ms
-        self.deadline_ms = order.placed_at_ms + order.attempt.ttl_ms
-        self.remaining = order.attempt.size_shares_target
-        self.seen_revision = -1
+        self.deadline_ms = self.expires_ms
+        self.remaining = attempt.size_shares_target
+        self.seen_revision = self.seen_number = -1
         self.lacked = ""
+        self._is_mirrored = attempt.token_id != book_token
+        self._queues = Effect.QUEUE in effects
+        self._fees = order.market.fees if Effect.FEES in effects else NO_FEES
         self._fills = 0
         self._is_cancelled = False
 
     @property
     def is_timed(self) -> bool:
         """Whether it waits for an instant and nothing else can happen to it before."""
-        return self.phase in {Phase.IN_FLIGHT, Phase.HELD}
+        return self.phase is Phase.IN_FLIGHT or self.phase is Phase.HELD
 
     @property
     def next_ms(self) -> Millis:
         """The next instant at which something happens to it whatever the book does."""
         return self.due_ms if self.is_timed else self.deadline_ms
+
+    @property
+    def expires_ms(self) -> Millis:
+        """The last instant of its time to live; the venue knows expirations in whole seconds."""
+        end_ms = self.placed_at_ms + self.attempt.ttl_ms
+        return ceil_to(end_ms, _SECOND_MS) if self.order_type is OrderType.GTD else end_ms
+
+    @property
+    def has_fills(self) -> bool:
+        """Whether anything of it was executed."""
+        return self._fills > 0
+
+    @property
+    def book_side(self) -> Side:
+        """Its side on the book it is worked on."""
+        return flipped(self.attempt.side) if self._is_mirrored else self.attempt.side
 
     @property
     def placement_rank(self) -> tuple[Millis, Millis, UUID]:
@@ -72,8 +105,14 @@ class WorkingOrder:
     def book_rank(self) -> tuple[bool, Price, Millis, UUID]:
         """The order in which a new state of the book is offered: at rest by price and time, then arrivals."""
         is_resting = self.phase is Phase.RESTING
-        limit = -self.attempt.limit_price if self.attempt.side is Side.BUY else self.attempt.limit_price
+        limit = self.on_book(self.attempt.limit_price)
+        if self.book_side is Side.BUY:
+            limit = -limit
         return (not is_resting, limit if is_resting else 0, self.placed_at_ms, self.attempt.id)
+
+    def on_book(self, price: Price) -> Price:
+        """Translate between its own prices and those of the book it is worked on; its own inverse."""
+        return MICRO - price if self._is_mirrored else price
 
     def hold(self, until_ms: Millis) -> None:
         """Keep it at the venue's gate, where neither TTL nor cancel reaches it."""
@@ -81,19 +120,69 @@ class WorkingOrder:
         self.due_ms = until_ms
         self.deadline_ms = max(self.deadline_ms, until_ms)
 
+    def rest(self, book: BookSnapshot) -> None:
+        """Put it at the end of the queue at its price."""
+        self.phase = Phase.RESTING
+        if self._queues:
+            limit = self.on_book(self.attempt.limit_price)
+            displayed = dict(book.opposite(flipped(self.book_side))).get(limit, 0)
+            self.place = Place(side=self.book_side, limit=limit, ahead=displayed)
+
+    def observe(self, state: BookSnapshot, gone: Iterable[Match]) -> None:
+        """Follow its queue into a new state."""
+        if self.place is not None:
+            limit = self.on_book(self.attempt.limit_price)
+            displayed = dict(state.opposite(flipped(self.book_side))).get(limit, 0)
+            self.place.observe(gone, displayed=displayed, at_ms=state.at_ms)
+
     def cancel(self, at_ms: Millis) -> None:
         """End it at an instant before its TTL does, but not before it was placed nor while it is held."""
         at_ms = max(at_ms, self.placed_at_ms)
-        if at_ms < self.placed_at_ms + self.attempt.ttl_ms:
+        if at_ms < self.expires_ms:
             at_ms = max(at_ms, self.due_ms) if self.phase is Phase.HELD else at_ms
             self.deadline_ms = min(self.deadline_ms, at_ms)
             self._is_cancelled = True
 
-    def execute(self, match: Match, *, liquidity: Liquidity, at_ms: Millis) -> Executed:
-        """Take a match off what is left and report it; a taker pays the fee of this one match."""
+    def is_filled_by(self, matches: Sequence[Match]) -> bool:
+        """Tell whether nothing is left to do after these matches: all shares are had, or all money spent."""
+        if sum(match.shares for match in matches) == self.remaining:
+            return True
+        return self.spend is not None and is_spent(matches, spend=self.spend)
+
+    def take(self, matches: Sequence[Match], *, at_ms: Millis) -> list[Executed]:
+        """Report what is taken at once, with the fee it bears."""
+        fees = sweep_fees_down(self._fees, matches)
+        return [
+            self._execute(match, liquidity=Liquidity.TAKER, fee=fee, at_ms=at_ms)
+            for match, fee in zip(matches, fees, strict=True)
+        ]
+
+    def provide(self, shares: Shares, *, at_ms: Millis) -> Executed:
+        """Report what somebody else took from it at its limit; a maker pays no fee."""
+        match = Match(self.attempt.limit_price, shares)
+        return self._execute(match, liquidity=Liquidity.MAKER, fee=0, at_ms=at_ms)
+
+    def finish(self, at_ms: Millis) -> OrderDone:
+        """Report that it has all it wanted."""
+        return self.done(AttemptStatus.FILLED, None, at_ms)
+
+    def end(self, at_ms: Millis) -> OrderDone:
+        """Report its end at the deadline."""
+        if self._is_cancelled:
+            why = reason("CANCELED_BY_US")
+        elif self.phase is Phase.RESTING:
+            why = time_is_over(self, at_ms)
+        else:
+            why = reason("NO_BOOK", ttl_ms=self.attempt.ttl_ms, book=self.lacked)
+        return self.done(AttemptStatus.CANCELED, why, at_ms)
+
+    def done(self, status: AttemptStatus, why: Reason | None, at_ms: Millis) -> OrderDone:
+        """Report an end."""
+        return OrderDone(attempt_id=self.attempt.id, status=status, reason=why, at_ms=at_ms)
+
+    def _execute(self, match: Match, *, liquidity: Liquidity, fee: Usdc, at_ms: Millis) -> Executed:
         self._fills += 1
         self.remaining -= match.shares
-        is_taker = liquidity is Liquidity.TAKER
         attempt = self.attempt
         trade_id = f"paper-{attempt.id}-{self._fills}"
         fill = ExecutionFill(
@@ -106,54 +195,9 @@ class WorkingOrder:
             side=attempt.side,
             shares=match.shares,
             price=match.price,
-            fee_usdc=taker_fee_down(self.market.fees, shares=match.shares, price=match.price) if is_taker else 0,
+            fee_usdc=fee,
             liquidity=liquidity,
             settlement=Settlement.CONFIRMED,
             fill_at_ms=at_ms,
         )
         return Executed(fill=fill)
-
-    def end(self, at_ms: Millis) -> OrderDone:
-        """Report its end at the deadline or when nothing is left."""
-        if self.remaining == 0:
-            return self._done(AttemptStatus.FILLED, None, at_ms)
-        if self._is_cancelled:
-            why = reason("CANCELED_BY_US")
-        elif self.phase is Phase.RESTING:
-            why = reason("TTL_EXPIRED", ttl_ms=self.attempt.ttl_ms)
-        else:
-            why = reason("NO_BOOK", ttl_ms=self.attempt.ttl_ms, book=self.lacked)
-        return self._done(AttemptStatus.CANCELED, why, at_ms)
-
-    def refuse(self, why: Reason, at_ms: Millis) -> OrderDone:
-        """Report that the venue does not take it."""
-        return self._done(AttemptStatus.FAILED, why, at_ms)
-
-    def _done(self, status: AttemptStatus, why: Reason | None, at_ms: Millis) -> OrderDone:
-        return OrderDone(attempt_id=self.attempt.id, status=status, reason=why, at_ms=at_ms)
-
-
-def refusal(order: WorkingOrder) -> Reason | None:
-    """Return why the venue does not take an order at all, whatever the book."""
-    market, limit, size = order.market, order.attempt.limit_price, order.attempt.size_shares_target
-    tick = market.tick_size
-    if market.closed or not (market.accepting_orders and market.enable_order_book):
-        return reason("MARKET_NOT_ACCEPTING", closed=market.closed, accepting_orders=market.accepting_orders)
-    if not tick <= limit <= MICRO - tick:
-        return reason("PRICE_OUT_OF_RANGE", limit=format_micro(limit), tick=format_micro(tick))
-    if limit % tick:
-        return reason("OFF_TICK", limit=format_micro(limit), tick=format_micro(tick))
-    if size % LOT:
-        return reason("OFF_LOT", size=format_micro(size), lot=format_micro(LOT))
-    if size < market.min_order_size:
-        return reason("SIZE_BELOW_MINIMUM", size=format_micro(size), minimum=format_micro(market.min_order_size))
-    return None
-
-
-def marketable_refusal(order: WorkingOrder) -> Reason | None:
-    """Return why the venue does not take an order that would trade at once."""
-    attempt = order.attempt
-    notional = notional_down(attempt.size_shares_target, attempt.limit_price)
-    if attempt.side is Side.SELL or notional >= MARKETABLE_BUY_MIN:
-        return None
-    return reason("BELOW_MARKETABLE_MINIMUM", notional=format_micro(notional), minimum=format_micro(MARKETABLE_BUY_MIN))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from copytrade.domain.attempts import ExecutionAttempt, Reason
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.orders import OrderType
     from copytrade.domain.units import Millis
 
 _FILLED_SHARES: Final = (
@@ -63,9 +64,12 @@ def record(connection: Connection, attempt: ExecutionAttempt, carry: Carry | Non
     return True
 
 
-def submit(connection: Connection, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+def submit(
+    connection: Connection, attempt_id: UUID, *, order_type: OrderType, order_hash: str, placed_at_ms: Millis
+) -> bool:
     """Move PENDING to SUBMITTED; False if it is not PENDING, or its fill is orphaned and it ends here."""
-    done = hot.SUBMIT.run(connection, {"attempt_id": attempt_id, "hash": order_hash, "at_ms": placed_at_ms})
+    sent = {"attempt_id": attempt_id, "type": order_type, "hash": order_hash, "at_ms": placed_at_ms}
+    done = hot.SUBMIT.run(connection, sent)
     if done == 1:
         return True
     attempt = find(connection, attempt_id)

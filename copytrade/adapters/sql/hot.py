@@ -102,7 +102,12 @@ def _submit(_dialect: Dialect) -> Update:
     return (
         update(execution_attempt)
         .where(attempt.id == bindparam("attempt_id"), attempt.status == AttemptStatus.PENDING, ~is_orphaned)
-        .values(status=AttemptStatus.SUBMITTED, order_hash=bindparam("hash"), placed_at=bindparam("at_ms"))
+        .values(
+            status=AttemptStatus.SUBMITTED,
+            order_type=bindparam("type"),
+            order_hash=bindparam("hash"),
+            placed_at=bindparam("at_ms"),
+        )
     )
 
 

@@ -20,6 +20,7 @@ from copytrade.adapters.sql import (
     witness,
 )
 from copytrade.adapters.sql import markets as registry
+from copytrade.domain.orders import OrderType
 from copytrade.ports.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -116,9 +117,17 @@ class SqlLedger(Ledger):
         owner = (strategy_id, account_id)
         return await self._database.read(partial(copy_memory.last_entries, since_ms=since_ms, owner=owner))
 
-    async def submit_attempt(self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis) -> bool:
+    async def submit_attempt(
+        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+    ) -> bool:
         return await self._database.write_alone(
-            partial(attempts.submit, attempt_id=attempt_id, order_hash=order_hash, placed_at_ms=placed_at_ms)
+            partial(
+                attempts.submit,
+                attempt_id=attempt_id,
+                order_type=order_type,
+                order_hash=order_hash,
+                placed_at_ms=placed_at_ms,
+            )
         )
 
     async def book_execution(self, fill: ExecutionFill) -> Booked | None:

@@ -13,6 +13,7 @@ from copytrade.domain.copy_rules import own_rules, parse_rule, write_rule
 from copytrade.domain.fills import LeaderFill, LeaderRole, LogPlace, RecordedFill, Side, Source
 from copytrade.domain.leaders import Leader
 from copytrade.domain.market import FeeSchedule, Market, OutcomeToken
+from copytrade.domain.orders import OrderType
 from copytrade.domain.positions import Position
 from copytrade.domain.units import format_micro, parse_micro
 
@@ -153,6 +154,7 @@ def attempt_of(row: Any) -> ExecutionAttempt:
         done_at_ms=row.done_at,
         created_at_ms=row.created_at,
         filled_shares=row.filled_shares,
+        order_type=None if row.order_type is None else OrderType(row.order_type),
     )
 
 
@@ -173,6 +175,7 @@ def attempt_values(attempt: ExecutionAttempt) -> Values:
         "limit_price": attempt.limit_price,
         "ttl_ms": attempt.ttl_ms,
         "status": attempt.status,
+        "order_type": attempt.order_type,
         "order_hash": attempt.order_hash,
         "decided_at": attempt.decided_at_ms,
         "placed_at": attempt.placed_at_ms,

@@ -156,6 +156,7 @@ execution_attempt: Final = Table(
     _required("limit_price", Micro),
     _required("ttl_ms", BigInteger),
     _required("status", Text),
+    Column("order_type", Text),
     Column("order_hash", Text),
     _required("decided_at", Instant),
     Column("placed_at", Instant),

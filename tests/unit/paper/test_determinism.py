@@ -29,10 +29,10 @@ def submitted_by(world: World, *, each_after: Any, order: Any = None, **latencie
     async def story(session: Session) -> None:
         for attempt in attempts:
             await session.until(each_after(attempt))
-            await session.executor.submit(session.executor.prepare(attempt, world.market))
+            await session.executor.submit(world.prepared(session.executor, attempt))
         await session.ended(len(attempts))
 
-    return play(world.script, story, **latencies)
+    return play(world.books(), story, effects=world.effects, **latencies)
 
 
 def at_once(attempt: Any) -> int:
@@ -82,7 +82,7 @@ def test_a_worker_that_is_late_for_everything_reports_the_same_fills(world: Worl
 @given(worlds(), st.integers(0, 5))
 def test_an_order_that_is_late_by_itself_gets_what_it_would_have_got(world: World, who: int) -> None:
     attempt = world.attempts[who % len(world.attempts)]
-    alone = replace(world, orders=((attempt, None),))
+    alone = world.only(attempt)
 
     late = submitted_by(alone, each_after=after_all, **NO_LATENCY)
 
@@ -125,26 +125,21 @@ def test_however_late_orders_come_no_share_is_sold_twice(world: World, delays: l
 
 
 STORY = """
-from tests.unit.paper.worlds import Session, an_attempt, play, states
 from copytrade.domain.latency import Latency
-from copytrade.domain.fills import Side
-async def story(session):
-    for number in range(40):
-        side = Side.BUY if number % 3 else Side.SELL
-        await session.submit(an_attempt(number, size="30", limit="0.50", side=side, token_id=str(number % 4)))
-    await session.ended(40)
-script = [
-    state
-    for token in range(4)
-    for state in states(
-        (0, "0.49:300", "0.50:100 0.52:50"),
-        (140, "0.50:45", "0.51:9"),
-        (160, "0.47:1", "0.48:200"),
-        token_id=str(token),
-    )
-]
-for event in play(script, story, submit_latency=Latency.parse("lognormal:150:0.5"), seed=11):
-    print(event)
+from tests.reference.worlds import OVER_MS, a_world
+from tests.unit.paper.worlds import play
+
+def played(world):
+    async def story(session):
+        for attempt in world.attempts:
+            await session.executor.submit(world.prepared(session.executor, attempt))
+        await session.until(OVER_MS)
+    latency = Latency.parse("lognormal:10:0.5")
+    return play(world.books(), story, submit_latency=latency, seed=11, effects=world.effects)
+
+for seed in range(60):
+    for event in played(a_world(seed=seed, orders=8, steps=20)):
+        print(event)
 """
 
 
@@ -157,7 +152,8 @@ def test_the_hash_seed_of_the_process_does_not_matter(hash_seed: str) -> None:
 
     there = told("0")
 
-    assert there.count("Executed") > 20
+    assert there.count("liquidity=<Liquidity.TAKER") > 50
+    assert there.count("liquidity=<Liquidity.MAKER") > 20
     assert told(hash_seed) == there
 
 

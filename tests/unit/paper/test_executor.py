@@ -7,8 +7,9 @@ import pytest
 from copytrade.adapters.paper import executor as executor_module
 from copytrade.domain.attempts import AttemptStatus, Liquidity, Settlement
 from copytrade.domain.book import BookSnapshot
+from copytrade.domain.effects import ALL_EFFECTS, Effect
 from copytrade.domain.latency import Latency
-from copytrade.ports.execution import Executed, ExecutionEvent, NotSentError, OrderDone
+from copytrade.ports.execution import Executed, ExecutionEvent, NotSentError, OrderDone, OrderState
 from tests.makers import NOW_MS, YES, a_market, micro
 from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, an_executor, attempt_id, play, states, told
 from tests.virtual_time import run_virtual
@@ -162,6 +163,35 @@ def test_a_forgotten_memory_is_the_longest_untouched(monkeypatch: pytest.MonkeyP
     ends = [line[1] for line in told(play(script, story)) if line[1] in set(AttemptStatus)]
 
     assert ends == ["FILLED", "FILLED", "CANCELED", "FILLED"]
+
+
+def test_the_ends_of_the_latest_orders_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "ENDED_MAX", 2)
+
+    async def story(session: Session) -> None:
+        attempts = [an_attempt(number, size="10", decided_at_ms=NOW_MS + number) for number in range(3)]
+        await session.submit(*attempts)
+        await session.ended(3)
+        found = [await session.executor.find(attempt) for attempt in attempts]
+        assert [one.state for one in found] == [OrderState.UNKNOWN, OrderState.FILLED, OrderState.FILLED]
+
+    play(states((0, "", "0.50:500")), story)
+
+
+def test_without_latency_an_order_is_placed_when_it_is_decided() -> None:
+    executor = an_executor(FakeBookStore(), effects=ALL_EFFECTS - {Effect.LATENCY}, decision_latency=Latency.parse("9"))
+
+    assert executor.prepare(an_attempt(), a_market()).placed_at_ms == NOW_MS
+
+
+def test_measured_latencies_are_drawn_as_often_as_they_were_measured() -> None:
+    measured = Latency.fit(["100"] * 80 + ["200"] * 15 + ["1000"] * 5, source="way.txt")
+    executor = an_executor(FakeBookStore(), submit_latency=measured)
+    drawn = [executor.prepare(an_attempt(number), a_market()).placed_at_ms - NOW_MS for number in range(2_000)]
+
+    assert {min(drawn), max(drawn)} == {100, 1_000}
+    assert 0.77 < sum(ms == 100 for ms in drawn) / len(drawn) < 0.83
+    assert 0.03 < sum(ms == 1_000 for ms in drawn) / len(drawn) < 0.06
 
 
 def test_cancelling_the_executor_leaves_no_task_behind() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from copytrade.domain.attempts import AttemptStatus
+from copytrade.domain.effects import ALL_EFFECTS, Effect
 from copytrade.domain.fills import Side
 from tests.makers import NOW_MS, YES, micro
 from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, play, played, states, told
@@ -12,14 +13,14 @@ from tests.unit.paper.worlds import FakeBookStore, Session, an_attempt, play, pl
 QUIET = ((0, "0.49:500", "0.51:500"),)
 
 
-def test_an_order_takes_each_level_at_its_own_price_and_pays_the_fee_of_each() -> None:
+def test_an_order_takes_each_level_at_its_own_price_and_pays_the_fee_of_their_average() -> None:
     script = states((0, "0.49:500", "0.50:10 0.51:20 0.53:30"))
 
     events = played(script, an_attempt(size="30", limit="0.52"))
 
     assert events == [
-        (100, "10.00", "0.50", "0.125", "taker"),
-        (100, "20.00", "0.51", "0.2499", "taker"),
+        (100, "10.00", "0.50", "0.12501", "taker"),
+        (100, "20.00", "0.51", "0.24992", "taker"),
         (100, "FILLED", None),
     ]
 
@@ -214,6 +215,19 @@ def test_the_dollar_minimum_is_for_marketable_buys_only() -> None:
     ends = [line[1] for line in played(script, resting, selling) if line[1] in set(AttemptStatus)]
 
     assert ends == ["FILLED", "CANCELED"]
+
+
+def test_without_the_delay_a_marketable_order_is_not_held() -> None:
+    script = states((0, "0.49:5", "0.50:100"))
+    effects = ALL_EFFECTS - {Effect.DELAY}
+
+    assert played(script, an_attempt(size="40"), market={"taker_delay_ms": 150}, effects=effects)[0][0] == 100
+
+
+def test_without_fees_a_taker_pays_none() -> None:
+    script = states((0, "0.49:5", "0.50:100"))
+
+    assert played(script, an_attempt(size="40"), effects=ALL_EFFECTS - {Effect.FEES})[0][3] == "0.00"
 
 
 def test_absurd_sizes_meet_what_is_there() -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
 from copytrade.adapters.paper.executor import PaperExecutor
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode
-from copytrade.domain.book import BookSnapshot, BookView, tier_of
+from copytrade.domain.book import BookSnapshot, BookView, Level, tier_of
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import COPY_STRATEGY_ID, PAPER_ACCOUNT_ID
 from copytrade.domain.latency import Latency
+from copytrade.domain.market import Market, OutcomeToken
+from copytrade.domain.tape import TapeEntry, Told, TradePrint
 from copytrade.domain.units import MICRO, format_micro
 from copytrade.ports.books import BookStore
 from copytrade.ports.execution import Executed, ExecutionAdapter, ExecutionEvent, OrderDone
-from tests.makers import NOW_MS, YES, a_book, a_market, micro
+from tests.makers import NO, NOW_MS, YES, a_book, a_market, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
 STALE_MS = 5_000
@@ -32,6 +35,7 @@ class FakeBookStore(BookStore):
         self._clock = VirtualClock()
         self._script = script
         self.ages: dict[str, int] = {}
+        self.tape: tuple[TapeEntry, ...] = ()
 
     def _entries(self, token_id: str, *, until_ms: int) -> list[tuple[int, BookSnapshot | None]]:
         entries = [
@@ -64,6 +68,17 @@ class FakeBookStore(BookStore):
         entries = self._entries(token_id, until_ms=self._clock.now_ms())
         return tuple(state for _, state in entries if state is not None and state.revision > revision)
 
+    def tape_after(self, condition_id: str, at_ms: int) -> tuple[TapeEntry, ...]:
+        now_ms = self._clock.now_ms()
+        return tuple(entry for entry in self.tape if at_ms < entry.at_ms <= now_ms)
+
+    async def printed(self, condition_id: str, at_ms: int) -> None:
+        now_ms = self._clock.now_ms()
+        later = [entry.at_ms for entry in self.tape if entry.at_ms > at_ms]
+        if not later:
+            await asyncio.Event().wait()
+        await self._clock.sleep_ms(min(later) - now_ms)
+
     async def changed(self, token_id: str, revision: int) -> None:
         if self.states_after(token_id, revision):
             return
@@ -82,6 +97,39 @@ def states(*texts: tuple[int, str, str], token_id: str = YES) -> list[BookSnapsh
         a_book(bids=bids, asks=asks, at_ms=NOW_MS + after_ms, revision=revision, token_id=token_id)
         for revision, (after_ms, bids, asks) in enumerate(texts, start=1)
     ]
+
+
+def printed(*lines: tuple[int, Side, str, str], token_id: str = YES) -> tuple[TapeEntry, ...]:
+    """Build a tape of trades from (milliseconds after NOW_MS, the taker's side, price, shares)."""
+    return tuple(
+        TapeEntry(
+            number=number,
+            at_ms=NOW_MS + after_ms,
+            told=TradePrint(token_id=token_id, side=side, price=micro(price), size=micro(size)),
+        )
+        for number, (after_ms, side, price, size) in enumerate(lines, start=1)
+    )
+
+
+def announced(after_ms: int, told: Told, *, number: int = 1) -> TapeEntry:
+    """Build an announcement."""
+    return TapeEntry(number=number, at_ms=NOW_MS + after_ms, told=told)
+
+
+def taped(script: Sequence[BookSnapshot | Lost], *tape: TapeEntry) -> FakeBookStore:
+    """Put a tape beside scripted books."""
+    books = FakeBookStore(*script)
+    books.tape = tape
+    return books
+
+
+def mirrored(state: BookSnapshot) -> BookSnapshot:
+    """Give the other outcome's book, as the venue shows it."""
+
+    def other(levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        return tuple(Level(MICRO - level.price, level.size) for level in levels)
+
+    return replace(state, token_id=NO if state.token_id == YES else YES, bids=other(state.asks), asks=other(state.bids))
 
 
 def attempt_id(name: object) -> UUID:
@@ -126,6 +174,17 @@ def an_executor(books: BookStore, **changes: Any) -> PaperExecutor:
     return PaperExecutor(**(settings | changes))
 
 
+def market_of(attempt: ExecutionAttempt, **changes: Any) -> Market:
+    """Build the market of an attempt's token: the usual one, or another for a token that is not of it."""
+    if attempt.token_id in {YES, NO}:
+        return a_market(**changes)
+    tokens = (
+        OutcomeToken(token_id=attempt.token_id, outcome="Yes", outcome_index=0),
+        OutcomeToken(token_id=f"not {attempt.token_id}", outcome="No", outcome_index=1),
+    )
+    return a_market(**({"condition_id": f"market of {attempt.token_id}", "tokens": tokens} | changes))
+
+
 class Session:
     """A running executor whose events are collected."""
 
@@ -136,7 +195,7 @@ class Session:
 
     async def submit(self, *attempts: ExecutionAttempt, **market: Any) -> None:
         for attempt in attempts:
-            await self.executor.submit(self.executor.prepare(attempt, a_market(**market)))
+            await self.executor.submit(self.executor.prepare(attempt, market_of(attempt, **market)))
 
     async def until(self, after_ms: int) -> None:
         """Let time pass until that many milliseconds after NOW_MS."""

@@ -24,11 +24,14 @@ from copytrade.sandbox.micro import ONE, parse_micro
     ],
 )
 def test_the_published_and_observed_fees_are_met(shares, price, rate, fee):
-    assert taker_fee_down(size=parse_micro(shares), price=parse_micro(price), rate=parse_micro(rate)) == fee
+    size = parse_micro(shares)
+    collateral = size * parse_micro(price) // ONE
+
+    assert taker_fee_down(size=size, collateral=collateral, rate=parse_micro(rate)) == fee
 
 
 def test_an_exponent_bends_the_curve():
-    fee = taker_fee_down(size=100 * ONE, price=ONE // 2, rate=250_000, exponent=2)
+    fee = taker_fee_down(size=100 * ONE, collateral=50 * ONE, rate=250_000, exponent=2)
 
     assert fee == 1_562_500
 
@@ -40,6 +43,6 @@ def test_every_recorded_taker_fee_at_one_price_is_met(recorded_data):
     assert rows
     for row in rows:
         amounts = int(row["maker_amount_filled"]), int(row["taker_amount_filled"])
-        size = amounts[1] if row["side"] == "BUY" else amounts[0]
-        fee = taker_fee_down(size=size, price=parse_micro(row["price"]), rate=parse_micro(row["fee_rate"]))
+        collateral, size = amounts if row["side"] == "BUY" else amounts[::-1]
+        fee = taker_fee_down(size=size, collateral=collateral, rate=parse_micro(row["fee_rate"]))
         assert fee == int(row["fee"])

@@ -64,15 +64,15 @@ def test_maker_logs_come_first_then_the_takers_aggregate_then_orders_matched():
     assert own[4].data == "0x" + own[3].data[2 : 2 + 4 * 64]
 
 
-def test_the_fee_is_floored_per_level_and_only_the_taker_pays_it():
+def test_the_fee_is_that_of_the_average_price_and_only_the_taker_pays_it():
     taker = _order("taker", YES, BUY, 60, 20)
     makers = [_order("first", YES, SELL, 33, 7), _order("second", YES, SELL, 34, 13)]
 
     settled = settle(STANDARD, taker, [_leg(makers[0], 7), _leg(makers[1], 13)])
     fees = {fill.role: fill.fee for _, fill in settled.fills}
 
-    # 7 x 0.04 x 0.33 x 0.67 = 0.061908 and 13 x 0.04 x 0.34 x 0.66 = 0.116688, each cut.
-    assert fees == {"maker": 0, "taker": 61_900 + 116_680}
+    # 6.73 for 20 shares: 20 x 0.04 x 0.3365 x 0.6635 = 0.178614, cut.
+    assert fees == {"maker": 0, "taker": 178_610}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Paper against the market it imitates: the same orders for real and on paper, effect by effect.
+
+    python -m benchmarks.paper_truth [--orders 1000] [--seed 0]
+
+For real means: on the matching engine of the sandbox, in a world of their own, where everybody sees them. On paper
+means: in the same world without them, from the public books and prints alone. Virtual time; a minute or two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Final
+
+from benchmarks.truth import paper, real
+from benchmarks.truth.errors import Comparison, compare, table
+from benchmarks.truth.plan import world_config
+from copytrade.domain.effects import ALL_EFFECTS, Effect
+
+EVERYTHING: Final = "everything"
+VARIANTS: Final = {
+    EVERYTHING: ALL_EFFECTS,
+    **{f"without {effect}": ALL_EFFECTS - {effect} for effect in Effect},
+    "nothing": frozenset[Effect](),
+}
+
+
+def measure(*, orders: int, seed: int, progress: bool = False) -> list[Comparison]:
+    """Play worlds until so many orders were made; return each with all of its outcomes."""
+    compared: list[Comparison] = []
+    number = 0
+    while len(compared) < orders:
+        config = world_config(seed * 1_000 + number)
+        played = paper.play(config, VARIANTS)
+        for burst in played.bursts:
+            if burst:
+                truth = real.play(config, burst)
+                compared += [compare(one, truth[one.name], played.outcomes) for one in burst]
+        number += 1
+        if progress:
+            print(f"{len(compared)} of {orders} orders, {number} worlds", file=sys.stderr, flush=True)
+    return compared[:orders]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_truth", description=__doc__)
+    parser.add_argument("--orders", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    if asked.orders < 1:
+        parser.error("--orders must be 1 or more")
+    print(table(measure(orders=asked.orders, seed=asked.seed, progress=True), VARIANTS))
+
+
+if __name__ == "__main__":
+    main()

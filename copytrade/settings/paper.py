@@ -1,0 +1,34 @@
+"""What becomes of an order, and how it is simulated on paper."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic_settings import BaseSettings
+
+from copytrade.domain import effects, interruptions
+from copytrade.domain.effects import ALL_EFFECTS
+from copytrade.domain.latency import Latency
+from copytrade.domain.orders import OrderType
+from copytrade.settings.values import Delay, Effects, Interruptions
+
+_LATENCY: Final = "an integer, lognormal:MEDIAN_MS:SIGMA or file:PATH of measured ones"
+ACCEPTED: Final[dict[str, str]] = {
+    "order_type": ", ".join(OrderType),
+    "decision_latency_ms": _LATENCY,
+    "submit_latency_ms": _LATENCY,
+    "paper_seed": "an integer",
+    "paper_effects": effects.ACCEPTED,
+    "paper_interruptions": interruptions.ACCEPTED,
+}
+
+
+class PaperSettings(BaseSettings):
+    """The kind of order, and what a simulated one feels of the venue."""
+
+    order_type: OrderType = OrderType.GTC
+    decision_latency_ms: Delay = Latency.parse("0")
+    submit_latency_ms: Delay = Latency.parse("150")
+    paper_seed: int = 0
+    paper_effects: Effects = ALL_EFFECTS
+    paper_interruptions: Interruptions = ()
