@@ -18,6 +18,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.marks import BookMarks
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
@@ -86,6 +87,7 @@ def _worker(
         books=books,
         tracking=_tracking(settings, clock, ledger=ledger, registry=registry, books=books, portfolio=portfolio),
         portfolio=portfolio,
+        marks=BookMarks(books, registry),
         sources=build_sources(settings, ledger, roll, outside),
         ingest=Ingest(
             ledger=ledger,

@@ -69,6 +69,13 @@ class Market:
         """Return the outcome's label, or "?" for a token of another market."""
         return next((token.outcome for token in self.tokens if token.token_id == token_id), "?")
 
+    def payout_of(self, token_id: str) -> Price | None:
+        """Return what a share of a token pays, None while that is not known."""
+        if self.payouts is None:
+            return None
+        payouts = zip(self.tokens, self.payouts, strict=False)
+        return next((payout for token, payout in payouts if token.token_id == token_id), None)
+
 
 def is_token_id(text: str) -> bool:
     """Whether a text is the decimal of a uint256 above zero."""

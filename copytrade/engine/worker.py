@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.listeners import Listeners
+    from copytrade.engine.marks import Marks
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
     from copytrade.engine.roll import LedgerRoll
@@ -40,6 +41,7 @@ class Worker:
     books: BookStore
     tracking: Tracking
     portfolio: Portfolio
+    marks: Marks
     sources: Mapping[str, LeaderFillSource]
     ingest: Ingest
     leader_events: LeaderEvents

@@ -24,6 +24,7 @@ from copytrade.engine.ingest import Ingest
 from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.marks import BookMarks
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
@@ -94,6 +95,7 @@ class Stage:
                 lookback_ms=3_600_000,
             ),
             portfolio=portfolio,
+            marks=BookMarks(self.books, self.registry),
             sources={"polygon": self.chain, "data_api": self.api},
             ingest=Ingest(**shared, **known),
             leader_events=leader_events,
