@@ -56,7 +56,7 @@ async def _demo(database_url: str, sandbox_options: list[str], seconds: float | 
                 leader = app.new_leader(one["address"].lower(), label=one["label"], since_ms=now_ms, now_ms=now_ms)
                 await ledger.add_leader(leader)
             score = app.tally()
-            score.mark = worker.marks.price
+            score.mark = worker.money.marks.price
             worker.listeners.add(score)
             await _watch(worker, score, seconds)
             print_line(f"\n{len(world['leaders'])} leaders followed on paper")

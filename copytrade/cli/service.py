@@ -34,7 +34,7 @@ async def _run(settings: Settings, seconds: float | None) -> None:
     score = app.tally()
     async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
         worker.listeners.add(score, app.line_notifier(print_line))
-        score.mark = worker.marks.price
+        score.mark = worker.money.marks.price
         await until_stopped(worker.run(), seconds=seconds)
         for line in score.summary_lines():
             print_line(line)

@@ -43,7 +43,9 @@ class Market:
 
     `condition_id` is 0x and 64 hex digits in both protocol versions (a 62-digit one is padded on the
     right). `taker_delay_ms` is how long the venue holds a marketable order before it matches.
-    `payouts` are micro-USDC per share, one per token in outcome order, once resolved.
+    `payouts` are micro-USDC per share, one per token in outcome order, once resolved; until then
+    `resolution_status` is how far that has come in the venue's words (proposed, disputed), empty while it
+    says nothing. `former_token_ids` are the tokens these took the place of, in outcome order, where it tells.
     """
 
     condition_id: str
@@ -64,6 +66,8 @@ class Market:
     tokens: tuple[OutcomeToken, ...]
     payouts: tuple[Price, ...] | None
     updated_at_ms: Millis
+    resolution_status: str = ""
+    former_token_ids: tuple[str, ...] = ()
 
     def outcome_of(self, token_id: str) -> str:
         """Return the outcome's label, or "?" for a token of another market."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from copytrade.domain.closing import Closing
     from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.settlement import PositionSettlement, Resolution
-    from copytrade.domain.units import Millis, Usdc
+    from copytrade.domain.units import Millis, Price, Usdc
 
 
 class UnknownMarketError(Exception):
@@ -64,11 +64,17 @@ class AccountStore(Protocol):
     async def resolutions(self) -> tuple[Resolution, ...]:
         """Return every resolution recorded, by condition."""
 
+    async def migrated(self) -> frozenset[str]:
+        """Return the conditions and tokens that leaders' migrations named."""
+
     async def settlements(self, *, strategy_id: str, account_id: str, token_id: str) -> tuple[PositionSettlement, ...]:
         """Return the settlements of one position, in the order they were made."""
 
-    async def add_equity_points(self, points: Sequence[EquityPoint]) -> None:
-        """Store valuations; of two at one time for one account the last stays."""
+    async def add_equity_point(self, point: EquityPoint, marks: Mapping[str, Price | None]) -> None:
+        """Store a valuation, and what each token it counted was marked at; of two at one time the last stays."""
+
+    async def marks(self) -> Mapping[str, Price | None]:
+        """Return what each token was marked at when it was last valued, None if it had no mark then."""
 
     async def equity_points(self, account_id: str, *, since_ms: Millis) -> tuple[EquityPoint, ...]:
         """Return an account's valuations since a time, oldest first."""

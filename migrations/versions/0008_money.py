@@ -116,8 +116,8 @@ SELECT
     day,
     strategy_id,
     account_id,
-    sum(fills) AS fills,
-    sum(settlements) AS settlements,
+    CAST(sum(fills) AS bigint) AS fills,
+    CAST(sum(settlements) AS bigint) AS settlements,
     $bought_usdc AS bought_usdc,
     $sold_usdc AS sold_usdc,
     $settled_usdc AS settled_usdc,
@@ -186,7 +186,7 @@ SELECT
     account_id,
     category,
     count(*) AS markets,
-    sum(open_positions) AS open_positions,
+    CAST(sum(open_positions) AS bigint) AS open_positions,
     $cost_usdc AS cost_usdc,
     $fees_usdc AS fees_usdc,
     $realized_pnl_usdc AS realized_pnl_usdc,
@@ -267,8 +267,11 @@ GROUP BY $day, strategy_id, account_id
 
 
 def upgrade() -> None:
+    op.add_column("market_registry", sa.Column("resolution_status", sa.Text))
+    op.add_column("market_token", sa.Column("former_token_id", sa.Text))
     _create_balances()
     _create_settlements()
+    _create_marks()
     _remake_equity_points()
     for view in ("pnl_by_day", "pnl_by_leader"):
         op.execute(f"DROP VIEW {view}")
@@ -282,8 +285,10 @@ def downgrade() -> None:
         op.execute(f"DROP VIEW {view}")
     _create_views_of_before()
     _remake_equity_points_of_before()
-    for table in ("settlement_part", "settlement", "resolution", "account_balance"):
+    for table in ("token_mark", "settlement_part", "settlement", "resolution", "account_balance"):
         op.drop_table(table)
+    op.drop_column("market_token", "former_token_id")
+    op.drop_column("market_registry", "resolution_status")
 
 
 def _create_balances() -> None:
@@ -297,6 +302,16 @@ def _create_balances() -> None:
         sa.PrimaryKeyConstraint("strategy_id", "account_id", name="pk_account_balance"),
     )
     op.execute(Template(CASH_SO_FAR).substitute(cash=_exact("sum(realized_pnl_usdc - fees_usdc - cost_usdc)")))
+
+
+def _create_marks() -> None:
+    op.create_table(
+        "token_mark",
+        _column("token_id", sa.Text),
+        sa.Column("price", MICRO),
+        _column("marked_at", INSTANT),
+        sa.PrimaryKeyConstraint("token_id", name="pk_token_mark"),
+    )
 
 
 def _create_settlements() -> None:

@@ -6,17 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, Settlement
-from copytrade.domain.fills import Side, Source
+from copytrade.domain.attempts import AttemptStatus, Settlement
+from copytrade.domain.fills import Side
 from copytrade.domain.ids import leader_id
+from copytrade.domain.leader_events import LeaderEvent, LeaderEventKind
 from copytrade.domain.money import Balance, EquityPoint, valuation
 from copytrade.domain.positions import Position
 from copytrade.domain.settlement import Resolution, ResolutionSource, SettlementKind
 from copytrade.ports.accounts import UnknownMarketError
-from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import Ledger
-from tests.ledger_facts import a_submitted, an_attempt, an_execution
-from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_fill, a_leader, a_market, a_sighting, micro
+from tests.ledger_facts import a_submitted, an_execution
+from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_leader, a_market, micro
+from tests.money_facts import an_order, bought
 
 CONDITION = a_market().condition_id
 LATER_MS = NOW_MS + 60_000
@@ -24,25 +25,6 @@ LATER_MS = NOW_MS + 60_000
 
 def told(*payouts: str, source: ResolutionSource = ResolutionSource.REGISTRY) -> Resolution:
     return Resolution(condition_id=CONDITION, payouts=tuple(map(micro, payouts)), source=source, at_ms=LATER_MS)
-
-
-async def an_order(
-    ledger: Ledger, tx: str, *, leader: str = LEADER, token_id: str = YES, side: Side = Side.BUY
-) -> ExecutionAttempt:
-    """Record and submit an order on a new fill of a leader."""
-    await ledger.add_leader(a_leader(address=leader))
-    fill = a_fill(leader=leader, token_id=token_id, side=side, tx_hash=f"0x{tx}", place=None, fee=None)
-    seen = FillsSeen(source=Source.POLYGON, sightings=(a_sighting(fill, source_key=tx),))
-    (stored,) = (await ledger.ingest(seen, now_ms=NOW_MS)).new
-    attempt = an_attempt(stored)
-    await ledger.record_attempt(attempt)
-    await ledger.submit_attempt(attempt.id, order_hash=f"0x{tx}", placed_at_ms=NOW_MS + 150)
-    return attempt
-
-
-async def bought(ledger: Ledger, tx: str, *, shares: str = "100", price: str = "0.4", **order: str) -> None:
-    attempt = await an_order(ledger, tx, **order)
-    await ledger.book_execution(an_execution(attempt, trade=tx, shares=shares, price=micro(price)))
 
 
 async def cash(ledger: Ledger) -> int:
@@ -259,11 +241,42 @@ async def test_equity_is_kept_and_read_back_exactly(ledger: Ledger) -> None:
         for minute in range(3)
     ]
 
-    await ledger.add_equity_points(points)
-    await ledger.add_equity_points([replace(points[2], valuation=points[0].valuation)])
+    for point in points:
+        await ledger.add_equity_point(point, {YES: micro("0.41"), NO: None})
+    await ledger.add_equity_point(replace(points[2], valuation=points[0].valuation), {YES: None, "9": micro("0.1")})
 
     assert await ledger.equity_points("paper", since_ms=NOW_MS + 60_000) == (
         points[1],
         replace(points[2], valuation=points[0].valuation),
     )
     assert await ledger.equity_points("other", since_ms=0) == ()
+    assert await ledger.marks() == {YES: None, NO: None, "9": micro("0.1")}
+
+
+async def test_a_market_keeps_how_far_its_resolution_is_and_what_its_tokens_were_called(ledger: Ledger) -> None:
+    told = a_market(resolution_status="disputed", former_token_ids=("8", "9"), version="v2")
+    await ledger.save_markets([told])
+
+    assert await ledger.markets() == (told,)
+
+
+async def test_migrations_of_leaders_name_conditions_and_tokens(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader())
+    facts = {
+        "leader": LEADER,
+        "shares": 1,
+        "usdc": 0,
+        "tx_hash": "0x01",
+        "event_ts_ms": NOW_MS,
+        "detected_at_ms": NOW_MS,
+        "payload": "{}",
+    }
+    kinds = (LeaderEventKind.MIGRATION, LeaderEventKind.MIGRATION, LeaderEventKind.MERGE)
+    names = (("0xc1", None), ("", "7"), ("0xc3", None))
+    events = [
+        LeaderEvent(kind=kind, condition_id=condition, token_id=token, dedupe_key=f"{kind}|{condition}", **facts)
+        for kind, (condition, token) in zip(kinds, names, strict=True)
+    ]
+    await ledger.keep_leader_events(events, now_ms=NOW_MS)
+
+    assert await ledger.migrated() == {"0xc1", "7"}

@@ -9,13 +9,14 @@ from copytrade.adapters.memory.attempts import MemoryAttempts
 from copytrade.domain.attempts import OPEN_STATUSES, ExecutionFill, Settlement
 from copytrade.domain.closing import Holding, merge, migrate, resolve
 from copytrade.domain.fills import Side
+from copytrade.domain.leader_events import LeaderEventKind
 from copytrade.domain.positions import Position
 from copytrade.domain.settlement import PositionSettlement
 from copytrade.domain.stakes import CopiedShares, stakes_after
 from copytrade.ports.accounts import Settled, UnknownMarketError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.adapters.memory.state import Owner
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from copytrade.domain.market import Market
     from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.settlement import Resolution
-    from copytrade.domain.units import Millis, Usdc
+    from copytrade.domain.units import Millis, Price, Usdc
 
 
 class MemoryAccounts(MemoryAttempts):
@@ -83,12 +84,20 @@ class MemoryAccounts(MemoryAttempts):
     async def resolutions(self) -> tuple[Resolution, ...]:
         return tuple(self._resolutions[condition_id] for condition_id in sorted(self._resolutions))
 
+    async def migrated(self) -> frozenset[str]:
+        events = [event for event in self.leader_events.values() if event.kind is LeaderEventKind.MIGRATION]
+        return frozenset(name for event in events for name in (event.condition_id, event.token_id) if name)
+
     async def settlements(self, *, strategy_id: str, account_id: str, token_id: str) -> tuple[PositionSettlement, ...]:
         entries = self._entries.get((strategy_id, account_id, token_id), [])
         return tuple(entry for entry in entries if isinstance(entry, PositionSettlement))
 
-    async def add_equity_points(self, points: Sequence[EquityPoint]) -> None:
-        self._equity |= {(point.account_id, point.at_ms): point for point in points}
+    async def add_equity_point(self, point: EquityPoint, marks: Mapping[str, Price | None]) -> None:
+        self._equity[point.account_id, point.at_ms] = point
+        self._marks |= marks
+
+    async def marks(self) -> Mapping[str, Price | None]:
+        return dict(self._marks)
 
     async def equity_points(self, account_id: str, *, since_ms: Millis) -> tuple[EquityPoint, ...]:
         found = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import PositionSettlement, Resolution
-    from copytrade.domain.units import Millis
+    from copytrade.domain.units import Millis, Price
     from copytrade.ports.leader_fills import Cursor, CursorScope, ProvedRange
     from copytrade.ports.markets import RegistrySync
 
@@ -70,6 +70,7 @@ class MemoryState:
         self._entries: dict[Owner, list[ExecutionFill | PositionSettlement]] = defaultdict(list)
         self._balances: dict[tuple[str, str], Balance] = {}
         self._resolutions: dict[str, Resolution] = {}
+        self._marks: dict[str, Price | None] = {}
         self._equity: dict[tuple[str, Millis], EquityPoint] = {}
         self._markets: dict[str, Market] = {}
         self._registry_sync: RegistrySync | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,21 @@ from copytrade.adapters.sql.executions import (
     save_balance,
     save_position,
 )
-from copytrade.adapters.sql.money_tables import account_balance, equity_point, resolution, settlement, settlement_part
-from copytrade.adapters.sql.rows import Values, position_of
+from copytrade.adapters.sql.money_tables import (
+    account_balance,
+    equity_point,
+    resolution,
+    settlement,
+    settlement_part,
+    token_mark,
+)
+from copytrade.adapters.sql.rows import Values, payouts_json, payouts_of, position_of
 from copytrade.adapters.sql.statements import insert as upsert
 from copytrade.adapters.sql.tables import (
     IS_OPEN,
     execution_attempt,
     execution_fill,
+    leader_event,
     leader_fill,
     market_registry,
     market_token,
@@ -33,6 +40,7 @@ from copytrade.domain.attempts import Settlement
 from copytrade.domain.closing import Holding, merge, migrate, resolve
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import settlement_id
+from copytrade.domain.leader_events import LeaderEventKind
 from copytrade.domain.money import Balance, EquityPoint, Valuation
 from copytrade.domain.settlement import (
     MIGRATIONS,
@@ -46,13 +54,13 @@ from copytrade.domain.stakes import CopiedShares, stakes_after
 from copytrade.ports.accounts import Settled, UnknownMarketError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from copytrade.domain.closing import Closing
     from copytrade.domain.positions import Position
     from copytrade.domain.stakes import Stakes
-    from copytrade.domain.units import Millis, Shares, Usdc
+    from copytrade.domain.units import Millis, Price, Shares, Usdc
 
 
 def fund_account(
@@ -132,18 +140,34 @@ def resolutions(connection: Connection) -> tuple[Resolution, ...]:
     return tuple(map(_resolution_of, rows))
 
 
+def migrated(connection: Connection) -> frozenset[str]:
+    """Return the conditions and tokens that leaders' migrations named."""
+    event = leader_event.c
+    named = select(event.condition_id, event.token_id).where(event.kind == LeaderEventKind.MIGRATION.value).distinct()
+    return frozenset(name for row in connection.execute(named) for name in row if name)
+
+
 def settlements(connection: Connection, owner: Owner) -> tuple[PositionSettlement, ...]:
     """Return the settlements of one position, in order."""
     return tuple(entry for _, entry in _settled(connection, owner))
 
 
-def add_equity_points(connection: Connection, points: Sequence[EquityPoint]) -> None:
-    """Write valuations over those of the same time."""
-    for point in points:
-        values = _point_values(point)
-        statement = upsert(connection, equity_point).values(values)
-        given = {name: statement.excluded[name] for name in values if name not in {"account_id", "at"}}
-        connection.execute(statement.on_conflict_do_update(index_elements=["account_id", "at"], set_=given))
+def add_equity_point(connection: Connection, point: EquityPoint, marks: Mapping[str, Price | None]) -> None:
+    """Write a valuation over one of the same time, and the marks it was made with over the older ones."""
+    values = _point_values(point)
+    statement = upsert(connection, equity_point).values(values)
+    given = {name: statement.excluded[name] for name in values if name not in {"account_id", "at"}}
+    connection.execute(statement.on_conflict_do_update(index_elements=["account_id", "at"], set_=given))
+    rows = [{"token_id": token, "price": marks[token], "marked_at": point.at_ms} for token in sorted(marks)]
+    if rows:
+        marking = upsert(connection, token_mark)
+        moved = {name: marking.excluded[name] for name in ("price", "marked_at")}
+        connection.execute(marking.on_conflict_do_update(index_elements=["token_id"], set_=moved), rows)
+
+
+def marks(connection: Connection) -> dict[str, Price | None]:
+    """Return the last mark of every token that was ever valued."""
+    return {row.token_id: row.price for row in connection.execute(select(token_mark))}
 
 
 def equity_points(connection: Connection, account_id: str, *, since_ms: Millis) -> tuple[EquityPoint, ...]:
@@ -204,7 +228,7 @@ def _record(connection: Connection, told: Resolution) -> Resolution:
     """Return the first resolution told of a condition; this one, if it is."""
     statement = upsert(connection, resolution).values(
         condition_id=told.condition_id,
-        payouts=json.dumps(told.payouts),
+        payouts=payouts_json(told.payouts),
         source=told.source.value,
         resolved_at=told.at_ms,
     )
@@ -216,7 +240,7 @@ def _record(connection: Connection, told: Resolution) -> Resolution:
 def _resolution_of(row: Any) -> Resolution:
     return Resolution(
         condition_id=row.condition_id,
-        payouts=tuple(json.loads(row.payouts)),
+        payouts=payouts_of(row.payouts) or (),
         source=ResolutionSource(row.source),
         at_ms=row.resolved_at,
     )

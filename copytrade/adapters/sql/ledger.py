@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import PositionSettlement, Resolution
-    from copytrade.domain.units import Millis, Usdc
+    from copytrade.domain.units import Millis, Price, Usdc
     from copytrade.ports.accounts import Settled
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
@@ -206,11 +206,17 @@ class SqlLedger(Ledger):
     async def resolutions(self) -> tuple[Resolution, ...]:
         return await self._database.read(accounts.resolutions)
 
+    async def migrated(self) -> frozenset[str]:
+        return await self._database.read(accounts.migrated)
+
     async def settlements(self, *, strategy_id: str, account_id: str, token_id: str) -> tuple[PositionSettlement, ...]:
         return await self._database.read(partial(accounts.settlements, owner=(strategy_id, account_id, token_id)))
 
-    async def add_equity_points(self, points: Sequence[EquityPoint]) -> None:
-        await self._database.write(partial(accounts.add_equity_points, points=points))
+    async def add_equity_point(self, point: EquityPoint, marks: Mapping[str, Price | None]) -> None:
+        await self._database.write(partial(accounts.add_equity_point, point=point, marks=marks))
+
+    async def marks(self) -> Mapping[str, Price | None]:
+        return await self._database.read(accounts.marks)
 
     async def equity_points(self, account_id: str, *, since_ms: Millis) -> tuple[EquityPoint, ...]:
         return await self._database.read(partial(accounts.equity_points, account_id=account_id, since_ms=since_ms))

@@ -83,3 +83,11 @@ equity_point: Final = Table(
     _required("unrealized_pnl_usdc", Micro),
     _required("fees_usdc", Micro),
 )
+
+token_mark: Final = Table(
+    "token_mark",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("price", Micro),
+    _required("marked_at", Instant),
+)

@@ -307,6 +307,7 @@ market_registry: Final = Table(
     _required("taker_delay_ms", BigInteger),
     Column("payouts", JsonText),
     _required("updated_at", Instant),
+    Column("resolution_status", Text),
 )
 
 market_token: Final = Table(
@@ -316,6 +317,7 @@ market_token: Final = Table(
     _required("condition_id", Text, ForeignKey("market_registry.condition_id")),
     _required("outcome", Text),
     _required("outcome_index", Integer),
+    Column("former_token_id", Text),
 )
 Index("ix_market_token_condition_id", market_token.c.condition_id)
 
