@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from copytrade import app
-from copytrade.cli import database, demonstration, following, reading, service
+from copytrade.cli import accounting, database, demonstration, following, reading, service
 from copytrade.cli.output import complain
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError, UnknownLeaderError
@@ -43,7 +43,7 @@ def build() -> typer.Typer:
     verbs.add_typer(following.verbs, name="leaders", help="Whom to follow, and how: add, set, list, remove, verify.")
     verbs.command("status")(reading.status)
     verbs.command("attempts")(reading.attempts)
-    verbs.command("pnl")(reading.pnl)
+    verbs.command("pnl")(accounting.pnl)
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs
 

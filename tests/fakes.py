@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import replace
 
 from copytrade.domain.book import BookSnapshot, BookView, QuoteTier
 from copytrade.domain.happenings import Happening
 from copytrade.domain.leader_events import LeaderEvent
 from copytrade.domain.market import Market
+from copytrade.domain.settlement import Resolution
 from copytrade.domain.tape import TapeEntry
 from copytrade.ports.books import BookStore
 from copytrade.ports.leader_events import LeaderActivity
 from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
 from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
+from copytrade.ports.resolutions import ResolutionFeed
 from copytrade.ports.wallet_values import WalletValues
 
 
@@ -28,9 +31,20 @@ class FakeRegistry(MarketRegistry):
         self.fetched: list[str] = []
         self.completed: list[str] = []
         self.liquid: list[str] = []
+        self.successors: dict[str, tuple[str, Market]] = {}
 
     def market_of(self, token_id: str) -> Market | None:
         return self.known.get(token_id)
+
+    def successor_of(self, token_id: str) -> tuple[str, Market] | None:
+        return self.successors.get(token_id)
+
+    def learn_payouts(self, condition_id: str, payouts: tuple[int, ...]) -> None:
+        for market in [one for one in self.known.values() if one.condition_id == condition_id]:
+            self.change(replace(market, closed=True, payouts=market.payouts or payouts))
+
+    def change(self, market: Market) -> None:
+        self.known |= {token.token_id: market for token in market.tokens}
 
     def top_tokens(self, markets: int) -> tuple[str, ...]:
         return tuple(self.liquid[: 2 * markets])
@@ -156,6 +170,23 @@ class FakeWalletValues(WalletValues):
         if self.failure is not None:
             raise self.failure
         return self.worth.get(address)
+
+
+class FakeResolutions(ResolutionFeed):
+    """Tells what the test says was resolved, once; `failure` is raised in its stead."""
+
+    def __init__(self) -> None:
+        self.told: list[Resolution] = []
+        self.failure: Exception | None = None
+        self.asked: list[set[str]] = []
+
+    async def resolved(self, condition_ids: Collection[str]) -> tuple[Resolution, ...]:
+        self.asked.append(set(condition_ids))
+        if self.failure is not None:
+            raise self.failure
+        told = tuple(one for one in self.told if one.condition_id in condition_ids)
+        self.told = [one for one in self.told if one not in told]
+        return told
 
 
 class RecordingNotifier(Notifier):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from copytrade.app.execution import build_executor, build_rules
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
+from copytrade.app.money import build_money, open_feed
 from copytrade.app.outside import Outside, open_http
+from copytrade.app.parts import Parts
 from copytrade.app.sources import build_leader_events, build_leader_values, build_sources
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.account import Account
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from copytrade.engine.leader_events import LeaderEvents
+    from copytrade.engine.leader_values import LeaderValues
     from copytrade.ports.books import BookStore
-    from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
+    from copytrade.ports.resolutions import ResolutionFeed
     from copytrade.settings import Settings
 
 ORDERS_WAITING_MAX: Final = 1_000
@@ -51,11 +55,20 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     roll = LedgerRoll(ledger, clock)
     listeners = Listeners()
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
-    async with open_http(outside) as http:
+    async with open_http(outside) as http, open_feed(settings, outside) as feed:
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
         yield _worker(
-            settings, ledger, outside, http, roll=roll, listeners=listeners, notes=notes, registry=registry, books=books
+            settings,
+            ledger,
+            outside,
+            http,
+            roll=roll,
+            listeners=listeners,
+            notes=notes,
+            registry=registry,
+            books=books,
+            feed=feed,
         )
 
 
@@ -70,6 +83,7 @@ def _worker(
     notes: Notes,
     registry: MarketRegistry,
     books: BookStore,
+    feed: ResolutionFeed | None,
 ) -> Worker:
     clock = outside.clock
     executor = build_executor(settings, books, clock)
@@ -79,13 +93,27 @@ def _worker(
     leader_events = build_leader_events(settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes)
     rules = build_rules(settings)
     leader_values = build_leader_values(settings, clock, http, roll=roll, rules=rules, notes=notes)
+    parts = Parts(
+        ledger=ledger,
+        registry=registry,
+        books=books,
+        portfolio=portfolio,
+        executor=executor,
+        listeners=listeners,
+        notes=notes,
+        clock=clock,
+    )
+    decide = _decide(
+        settings, parts, roll=roll, leader_events=leader_events, leader_values=leader_values, inbox=inbox, orders=orders
+    )
     return Worker(
         ledger=ledger,
         roll=roll,
         registry=registry,
         books=books,
-        tracking=_tracking(settings, clock, ledger=ledger, registry=registry, books=books, portfolio=portfolio),
+        tracking=_tracking(settings, parts),
         portfolio=portfolio,
+        money=build_money(settings, parts, in_turn=decide.turn, feed=feed),
         sources=build_sources(settings, ledger, roll, outside),
         ingest=Ingest(
             ledger=ledger,
@@ -98,23 +126,7 @@ def _worker(
         ),
         leader_events=leader_events,
         leader_values=leader_values,
-        decide=Decide(
-            strategy_id=COPY_STRATEGY_ID,
-            rules=rules,
-            waits=Waits(unmapped_ms=settings.unmapped_wait_ms, book_ms=settings.book_wait_ms),
-            ledger=ledger,
-            roll=roll,
-            registry=registry,
-            books=books,
-            portfolio=portfolio,
-            leader_events=leader_events,
-            leader_values=leader_values,
-            executor=executor,
-            inbox=inbox,
-            orders=orders,
-            notifier=listeners,
-            clock=clock,
-        ),
+        decide=decide,
         execute=Execute(
             ledger=ledger, executor=executor, portfolio=portfolio, orders=orders, notifier=listeners, clock=clock
         ),
@@ -126,21 +138,42 @@ def _worker(
     )
 
 
-def _tracking(
+def _decide(
     settings: Settings,
-    clock: Clock,
+    parts: Parts,
     *,
-    ledger: Ledger,
-    registry: MarketRegistry,
-    books: BookStore,
-    portfolio: Portfolio,
-) -> Tracking:
+    roll: LedgerRoll,
+    leader_events: LeaderEvents,
+    leader_values: LeaderValues,
+    inbox: Inbox,
+    orders: asyncio.Queue[Approved],
+) -> Decide:
+    return Decide(
+        strategy_id=COPY_STRATEGY_ID,
+        rules=build_rules(settings),
+        waits=Waits(unmapped_ms=settings.unmapped_wait_ms, book_ms=settings.book_wait_ms),
+        ledger=parts.ledger,
+        roll=roll,
+        registry=parts.registry,
+        books=parts.books,
+        portfolio=parts.portfolio,
+        leader_events=leader_events,
+        leader_values=leader_values,
+        executor=parts.executor,
+        inbox=inbox,
+        orders=orders,
+        notifier=parts.listeners,
+        clock=parts.clock,
+    )
+
+
+def _tracking(settings: Settings, parts: Parts) -> Tracking:
     return Tracking(
-        ledger=ledger,
-        registry=registry,
-        books=books,
-        portfolio=portfolio,
-        clock=clock,
+        ledger=parts.ledger,
+        registry=parts.registry,
+        books=parts.books,
+        portfolio=parts.portfolio,
+        clock=parts.clock,
         lookback_ms=settings.track_leader_hours * HOUR_MS,
         top_markets=settings.track_top_markets,
     )

@@ -18,7 +18,6 @@ from copytrade import app
 from copytrade.cli.output import console, print_line
 from copytrade.cli.running import until_stopped
 from copytrade.cli.service import ForSeconds
-from copytrade.engine.marks import best_bids
 from copytrade.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ async def _demo(database_url: str, sandbox_options: list[str], seconds: float | 
                 leader = app.new_leader(one["address"].lower(), label=one["label"], since_ms=now_ms, now_ms=now_ms)
                 await ledger.add_leader(leader)
             score = app.tally()
-            score.mark = best_bids(worker.books)
+            score.mark = worker.money.marks.price
             worker.listeners.add(score)
             await _watch(worker, score, seconds)
             print_line(f"\n{len(world['leaders'])} leaders followed on paper")

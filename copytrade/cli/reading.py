@@ -1,4 +1,4 @@
-"""`copytrade status`, `attempts` and `pnl`: what the database says."""
+"""`copytrade status` and `attempts`: what the database says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from copytrade import app
 from copytrade.cli.following import AsJson
-from copytrade.cli.output import print_json, print_line, print_pairs, print_table
+from copytrade.cli.output import print_json, print_pairs, print_table
 from copytrade.domain.attempts import AttemptStatus
 from copytrade.settings import load
 
@@ -41,11 +41,6 @@ def attempts(
     )
 
 
-def pnl(as_json: AsJson = False) -> None:
-    """Show positions, and PnL by leader and by day."""
-    asyncio.run(_pnl(as_json=as_json))
-
-
 async def _status(*, as_json: bool) -> None:
     async with app.open_reports(load()) as reports:
         found = await reports.status(now_ms=app.system_clock().now_ms())
@@ -59,7 +54,7 @@ async def _status(*, as_json: bool) -> None:
     slowest = polling.pop("slowest", {})
     print_pairs("polling of the Data API", polling or {"none": ""})
     _print_rows("slowest polled", [{"leader": one, "real interval ms": real_ms} for one, real_ms in slowest.items()])
-    print_pairs("open positions", {"count": found["open_positions"]})
+    print_pairs("open positions", {"count": found["open_positions"], **found["positions_by_state"]})
     _print_rows("race of the sources", found["race"])
     _print_rows("cursors", found["cursors"])
     events = [{**row, "detail": json.dumps(row["detail"], default=str)[:100]} for row in found["events"]]
@@ -97,20 +92,3 @@ def _attempt_cells(row: Mapping[str, Any]) -> list[object]:
         row["detect_ms"],
         ", ".join(codes),
     ]
-
-
-async def _pnl(*, as_json: bool) -> None:
-    async with app.open_reports(load()) as reports:
-        found = {
-            "positions": await reports.positions(),
-            "by_leader": await reports.pnl_by_leader(),
-            "by_day": await reports.pnl_by_day(),
-        }
-    if as_json:
-        print_json(found)
-        return
-    hidden = {"strategy_id", "account_id", "token_id", "leader_id", "updated_at", "id"}
-    for title, rows in found.items():
-        shown = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
-        _print_rows(title.replace("_", " "), shown)
-    print_line("PnL is realised, at average cost; net is less fees. Open positions are shown at cost.")

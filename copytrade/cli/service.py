@@ -15,7 +15,6 @@ import typer
 from copytrade import app
 from copytrade.cli.output import complain, print_line
 from copytrade.cli.running import until_stopped
-from copytrade.engine.marks import best_bids
 from copytrade.settings import Settings, load, misspelt, require_chain
 
 ForSeconds = Annotated[float | None, typer.Option("--for", min=0.1, help="Stop after that many seconds.")]
@@ -35,7 +34,7 @@ async def _run(settings: Settings, seconds: float | None) -> None:
     score = app.tally()
     async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
         worker.listeners.add(score, app.line_notifier(print_line))
-        score.mark = best_bids(worker.books)
+        score.mark = worker.money.marks.price
         await until_stopped(worker.run(), seconds=seconds)
         for line in score.summary_lines():
             print_line(line)

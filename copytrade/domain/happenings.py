@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from copytrade.domain.fills import RecordedFill, Source
     from copytrade.domain.market import Market
     from copytrade.domain.positions import Position
+    from copytrade.domain.settlement import PositionSettlement
     from copytrade.domain.units import Millis
 
 
@@ -56,6 +57,15 @@ class OrderFilled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSettled:
+    """Shares left a position, or came to it, without a trade; `position` is the one after it."""
+
+    settlement: PositionSettlement
+    position: Position
+    market: Market | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEnded:
     """An order is over."""
 
@@ -81,4 +91,4 @@ class Noted:
     at_ms: Millis
 
 
-Happening: TypeAlias = FillDetected | FillJoined | Decided | OrderFilled | OrderEnded | Noted
+Happening: TypeAlias = FillDetected | FillJoined | Decided | OrderFilled | PositionSettled | OrderEnded | Noted

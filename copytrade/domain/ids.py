@@ -45,6 +45,11 @@ def execution_fill_id(account_id: str, venue_trade_id: str) -> UUID:
     return _named(f"execution_fill|{account_id}|{venue_trade_id}")
 
 
+def settlement_id(strategy_id: str, account_id: str, token_id: str, ordinal: int) -> UUID:
+    """Return the id of a settlement from its place among all that moved its position."""
+    return _named(f"settlement|{strategy_id}|{account_id}|{token_id}|{ordinal}")
+
+
 def _named(name: str) -> UUID:
     """Return the version 5 UUID of a name in our namespace; this is no use of SHA-1 for security."""
     digest = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()

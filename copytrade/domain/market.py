@@ -43,7 +43,9 @@ class Market:
 
     `condition_id` is 0x and 64 hex digits in both protocol versions (a 62-digit one is padded on the
     right). `taker_delay_ms` is how long the venue holds a marketable order before it matches.
-    `payouts` are micro-USDC per share, one per token in outcome order, once resolved.
+    `payouts` are micro-USDC per share, one per token in outcome order, once resolved; until then
+    `resolution_status` is how far that has come in the venue's words (proposed, disputed), empty while it
+    says nothing. `former_token_ids` are the tokens these took the place of, in outcome order, where it tells.
     """
 
     condition_id: str
@@ -64,10 +66,19 @@ class Market:
     tokens: tuple[OutcomeToken, ...]
     payouts: tuple[Price, ...] | None
     updated_at_ms: Millis
+    resolution_status: str = ""
+    former_token_ids: tuple[str, ...] = ()
 
     def outcome_of(self, token_id: str) -> str:
         """Return the outcome's label, or "?" for a token of another market."""
         return next((token.outcome for token in self.tokens if token.token_id == token_id), "?")
+
+    def payout_of(self, token_id: str) -> Price | None:
+        """Return what a share of a token pays, None while that is not known."""
+        if self.payouts is None:
+            return None
+        payouts = zip(self.tokens, self.payouts, strict=False)
+        return next((payout for token, payout in payouts if token.token_id == token_id), None)
 
 
 def is_token_id(text: str) -> bool:

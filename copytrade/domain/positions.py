@@ -1,4 +1,4 @@
-"""What we hold, folded from execution fills by average cost."""
+"""What we hold, folded from execution fills and settlements by average cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from copytrade.domain.attempts import ExecutionFill, Settlement
 from copytrade.domain.fills import Side
+from copytrade.domain.settlement import PositionSettlement, SettlementKind
 from copytrade.domain.units import Shares, Usdc, notional_down, notional_up
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class OversoldError(Exception):
-    """A fill sells more shares than are held: the ledger and the venue disagree."""
+    """More shares are sold or settled than are held: the ledger and the venue disagree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,16 @@ def cash_flow(fill: ExecutionFill) -> Usdc:
     return notional_down(fill.shares, fill.price) - fill.fee_usdc
 
 
+def cost_of(position: Position, shares: Shares) -> Usdc:
+    """Return the average cost of some of the shares held, rounded down; the last ones take all that is left.
+
+    :raises OversoldError: more than is held.
+    """
+    if shares > position.shares:
+        raise OversoldError(f"{shares} of {position.shares} micro-shares of token {position.token_id}")
+    return position.cost_usdc * shares // position.shares if shares else 0
+
+
 def apply_fill(position: Position, fill: ExecutionFill) -> Position:
     """Return the position after one execution fill; a failed settlement changes nothing.
 
@@ -59,9 +70,7 @@ def apply_fill(position: Position, fill: ExecutionFill) -> Position:
             cost_usdc=position.cost_usdc + notional_up(fill.shares, fill.price),
             fees_usdc=fees,
         )
-    if fill.shares > position.shares:
-        raise OversoldError(f"sold {fill.shares} of {position.shares} micro-shares of token {position.token_id}")
-    cost_sold = position.cost_usdc * fill.shares // position.shares
+    cost_sold = cost_of(position, fill.shares)
     return replace(
         position,
         shares=position.shares - fill.shares,
@@ -71,12 +80,36 @@ def apply_fill(position: Position, fill: ExecutionFill) -> Position:
     )
 
 
-def fold(empty: Position, fills: Iterable[ExecutionFill]) -> Position:
-    """Return the position after all `fills`, in the order given.
+def apply_settlement(position: Position, settlement: PositionSettlement) -> Position:
+    """Return the position after a settlement; what left it is counted anew at average cost.
 
-    :raises OversoldError: some fill sells more than is held at its turn.
+    :raises OversoldError: it takes more than is held.
+    """
+    if settlement.kind is SettlementKind.MIGRATION_IN:
+        return replace(
+            position,
+            shares=position.shares + settlement.shares,
+            cost_usdc=position.cost_usdc + settlement.cost_usdc,
+        )
+    cost = cost_of(position, settlement.shares)
+    earned = 0 if settlement.kind is SettlementKind.MIGRATION_OUT else settlement.proceeds_usdc - cost
+    return replace(
+        position,
+        shares=position.shares - settlement.shares,
+        cost_usdc=position.cost_usdc - cost,
+        realized_pnl_usdc=position.realized_pnl_usdc + earned,
+    )
+
+
+def fold(empty: Position, entries: Iterable[ExecutionFill | PositionSettlement]) -> Position:
+    """Return the position after all `entries`, in the order given.
+
+    :raises OversoldError: some entry takes more than is held at its turn.
     """
     position = empty
-    for fill in fills:
-        position = apply_fill(position, fill)
+    for entry in entries:
+        if isinstance(entry, ExecutionFill):
+            position = apply_fill(position, entry)
+        else:
+            position = apply_settlement(position, entry)
     return position

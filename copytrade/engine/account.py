@@ -49,10 +49,11 @@ class Account:
                 assert_never(event)
 
     async def _book_fill(self, fill: ExecutionFill) -> None:
-        booked = await self._ledger.book_execution(fill)
-        if booked is None:
-            return
-        self._portfolio.book(booked)
+        async with self._portfolio.moving:
+            booked = await self._ledger.book_execution(fill)
+            if booked is None:
+                return
+            self._portfolio.book(booked)
         recorded = await self._ledger.fill(booked.attempt.leader_fill_id)
         self._notifier.tell(OrderFilled(attempt=booked.attempt, fill=fill, position=booked.position, recorded=recorded))
 

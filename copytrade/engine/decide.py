@@ -143,15 +143,15 @@ class Decide:
 
     async def _decide_in_turn(self, recorded: RecordedFill) -> None:
         try:
-            async with self._turn(recorded.fill.token_id):
+            async with self.turn(recorded.fill.token_id):
                 await self.decide(recorded)
         finally:
             self._in_hand.discard(recorded.id)
             self._room.release()
 
     @asynccontextmanager
-    async def _turn(self, token_id: str) -> AsyncIterator[None]:
-        """Let the fills of one token through one by one: a sell must see the buy before it.
+    async def turn(self, token_id: str) -> AsyncIterator[None]:
+        """Let the fills of one token through one by one: a sell must see the buy before it, and what is settled.
 
         A turn is kept while anybody wants it: a lock just released is not locked, though the next one has it.
         """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import OPEN_STATUSES
 from copytrade.domain.fills import Side
@@ -26,6 +27,18 @@ class Portfolio:
         self._open: dict[UUID, ExecutionAttempt] = {}
         self._promised: defaultdict[str, Shares] = defaultdict(int)
         """By token, what open sells may still take; asked for with every fill, however many orders are open."""
+        self.moving: Final = asyncio.Lock()
+        """Held from a write that moves a position until it is taken in here: answers may come in another order."""
+
+    @property
+    def strategy_id(self) -> str:
+        """Whose orders these are."""
+        return self._owner[0]
+
+    @property
+    def account_id(self) -> str:
+        """Where they are."""
+        return self._owner[1]
 
     async def load(self, ledger: Ledger) -> None:
         """Read positions and open attempts as last committed."""
@@ -55,6 +68,10 @@ class Portfolio:
         self._positions[booked.position.token_id] = booked.position
         self.follow(booked.attempt)
 
+    def hold(self, position: Position) -> None:
+        """Take a position that something other than an execution changed."""
+        self._positions[position.token_id] = position
+
     def sellable(self, token_id: str) -> Shares:
         """Return the shares held that no open sell has already promised."""
         position = self._positions.get(token_id)
@@ -63,6 +80,10 @@ class Portfolio:
     def net_pnl_usdc(self) -> Usdc:
         """Return what was realised in all positions, less every fee paid."""
         return sum(position.realized_pnl_usdc - position.fees_usdc for position in self._positions.values())
+
+    def positions(self) -> tuple[Position, ...]:
+        """Return every position ever held, closed ones too."""
+        return tuple(self._positions.values())
 
     def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
         """Return the attempts that are still open."""

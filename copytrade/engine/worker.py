@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.listeners import Listeners
+    from copytrade.engine.money import Money
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
     from copytrade.engine.roll import LedgerRoll
@@ -40,6 +41,7 @@ class Worker:
     books: BookStore
     tracking: Tracking
     portfolio: Portfolio
+    money: Money
     sources: Mapping[str, LeaderFillSource]
     ingest: Ingest
     leader_events: LeaderEvents
@@ -76,6 +78,7 @@ class Worker:
             loops.create_task(self.decide.run(), name="decide")
             loops.create_task(self.leader_events.run(), name="leader-events")
             loops.create_task(self.leader_values.run(), name="leader-values")
+            loops.create_task(self.money.run(), name="money")
             if "polygon" in self.sources:
                 unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
                 loops.create_task(unmatched.run(), name="unmatched")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from copytrade.domain.orders import OrderType
+from copytrade.ports.accounts import AccountStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
 
@@ -73,7 +74,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, AccountStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:
@@ -163,7 +164,7 @@ class Ledger(LeaderEventStore, CopyMemory, Protocol):
         """
 
     async def book_execution(self, fill: ExecutionFill) -> Booked | None:
-        """Store an execution, advance its attempt, fold the position; None if it was booked before.
+        """Store an execution, advance its attempt, fold the position, move the cash; None if it was booked before.
 
         The attempt becomes PARTIAL, or FILLED when its target is reached (then `done_at` is the fill's time);
         one that has ended keeps its status. A failed settlement is stored and changes nothing.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from copytrade.domain.market import Market
-    from copytrade.domain.units import Millis
+    from copytrade.domain.units import Millis, Price
 
 
 class RegistryUnavailableError(Exception):
@@ -29,6 +29,12 @@ class MarketRegistry(Protocol):
 
     def market_of(self, token_id: str) -> Market | None:
         """Return the token's market from memory, None if it is not known; never touches the network."""
+
+    def successor_of(self, token_id: str) -> tuple[str, Market] | None:
+        """Return the token that took a token's place, with its market, None where nobody says that one did."""
+
+    def learn_payouts(self, condition_id: str, payouts: tuple[Price, ...]) -> None:
+        """Take from elsewhere how a market was resolved; one that is known to pay otherwise is noted and stays."""
 
     def top_tokens(self, markets: int) -> tuple[str, ...]:
         """Return the tokens of that many open markets, the most liquid first; none before the first sync."""

@@ -258,6 +258,7 @@ def _untraded(draw: _Draft) -> list[Listing]:
                 closed=True,
                 payouts=(ONE, 0),
                 resolved_ms=draw.start_ms - DAY_MS,
+                resolution="resolved",
                 end_ms=draw.start_ms - DAY_MS,
             ),
             liquidity=None,

@@ -84,6 +84,15 @@ def share_transfer(*, ledger: str, operator: str, sender: str, receiver: str, to
     )
 
 
+def condition_resolution(*, condition: str, oracle: str, question: str, payouts: tuple[int, ...]) -> Event:
+    """Encode `ConditionResolution` of the Conditional Tokens; payouts are numerators over their sum."""
+    return Event(
+        address=contracts.CONDITIONAL_TOKENS,
+        topics=(contracts.CONDITION_RESOLUTION, condition, topic(oracle), question),
+        data=words(len(payouts), 0x40, len(payouts), *payouts),
+    )
+
+
 def topic(address: str) -> str:
     """Left-pad an address to the 32 bytes of an indexed topic."""
     return "0x" + address[2:].rjust(64, "0")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from copytrade.sandbox import contracts, digest
+from copytrade.sandbox import contracts, digest, events
 from copytrade.sandbox.book import Book, LevelChange, Order, own_price
 from copytrade.sandbox.chain import Transaction
 from copytrade.sandbox.events import BUY, Event
@@ -181,14 +181,34 @@ class Exchange:
         self.catalogue.put(market)
         self._publish(MarketOpened(market=market, at_ms=self._timeline.now_ms))
 
-    def resolve_market(self, market: Market, winner: int | None) -> None:
-        """Close a market, drop its book and announce the result."""
+    def resolve_market(self, market: Market, payouts: tuple[int, int], *, announced: bool = True) -> None:
+        """Close a market, drop its book, report the payouts on the chain and announce the result.
+
+        A market whose payouts add up to nothing is no report the contract takes.
+        """
         now_ms = self._timeline.now_ms
-        payouts = (ONE // 2, ONE // 2) if winner is None else (ONE * (1 - winner), ONE * winner)
-        closed = replace(market, closed=True, payouts=payouts, resolved_ms=now_ms)
+        closed = replace(market, closed=True, payouts=payouts, resolved_ms=now_ms, resolution="resolved")
         self.catalogue.put(closed)
         self._books[market.condition] = Book()
-        self._publish(MarketResolved(market=closed, winner=winner, at_ms=now_ms))
+        if market.version == "v1" and any(payouts):
+            self.report_payouts(market, payouts)
+        if announced:
+            winner = payouts.index(ONE) if ONE in payouts else None
+            self._publish(MarketResolved(market=closed, winner=winner, at_ms=now_ms))
+
+    def report_payouts(self, market: Market, payouts: tuple[int, int]) -> None:
+        """Put the report of an oracle into the next block."""
+        pending = self._new_transaction(market)
+        question = digest.derive_hash("question", market.condition)
+        oracle = digest.derive_address("oracle")
+        pending.to = contracts.CONDITIONAL_TOKENS
+        pending.events.append(
+            events.condition_resolution(condition=market.condition, oracle=oracle, question=question, payouts=payouts)
+        )
+
+    def await_resolution(self, market: Market, resolution: str) -> None:
+        """Say how far the oracle has come; trading goes on."""
+        self.catalogue.put(replace(market, resolution=resolution))
 
     def change_tick(self, market: Market, tick: int) -> None:
         """Give a market another tick and announce it."""

@@ -129,7 +129,7 @@ def market_record(market: Market, *, last_trade: int | None) -> dict[str, Any]:
         "feesEnabled": market.fees.rate > 0,
         "feeType": market.fees.kind,
         "clearBookOnStart": bool(market.seconds_delay),
-        "umaResolutionStatuses": '["resolved"]' if market.closed else "[]",
+        "umaResolutionStatuses": json.dumps([market.resolution] if market.resolution else []),
         "ready": False,
         "funded": False,
         "version": market.version,
@@ -137,6 +137,8 @@ def market_record(market: Market, *, last_trade: int | None) -> dict[str, Any]:
     }
     if v2:
         record["positionIds"] = tokens
+    if market.former_tokens is not None:
+        record["clobTokenIds"] = json.dumps([str(token) for token in market.former_tokens])
     if market.fees.rate:
         record["feeSchedule"] = {
             "exponent": market.fees.exponent,

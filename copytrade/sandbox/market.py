@@ -58,6 +58,10 @@ class Market:
     closed: bool = False
     payouts: tuple[int, int] | None = None
     resolved_ms: int | None = None
+    resolution: str = ""
+    """How far the oracle has come: proposed, disputed, resolved."""
+    former_tokens: tuple[int, int] | None = None
+    """The tokens of the first protocol that this market of the second took the place of."""
 
     @property
     def neg_risk(self) -> bool:

@@ -12,7 +12,7 @@ from copytrade.sandbox.events import BUY, SELL
 from copytrade.sandbox.exchange import PendingTransaction
 from copytrade.sandbox.http_message import BadRequestError
 from copytrade.sandbox.leading import Leader
-from copytrade.sandbox.market import EventGroup, Fees, Market
+from copytrade.sandbox.market import NO, YES, EventGroup, Fees, Market
 from copytrade.sandbox.matching import MatchKind
 from copytrade.sandbox.micro import ONE, parse_micro
 from copytrade.sandbox.world import World
@@ -86,13 +86,27 @@ class Script:
         return {"condition": market.condition, "tokens": tokens, "id": market.market_id}
 
     def resolve(self, body: Body) -> dict[str, Any]:
-        """Resolve the market of `token`; `winner` 0, 1 or null for a draw."""
+        """Resolve the market of `token`: `winner` 0, 1 or null for a draw, or `payouts` of both outcomes.
+
+        `status` "proposed" or "disputed" says so far only that; `announced` false keeps it from the market
+        socket; `chain_only` reports the payouts on the chain and changes nothing else.
+        """
         market, _ = self._token(body)
+        status = body.get("status", "resolved")
+        if status in ("proposed", "disputed"):
+            self._exchange.await_resolution(market, status)
+            return {"condition": market.condition, "status": status}
         winner = body.get("winner", 0)
         if winner not in (0, 1, None):
             raise _wrong("winner", "0, 1 or null")
-        self._exchange.resolve_market(market, winner)
-        return {"condition": market.condition, "winner": winner}
+        payouts = (ONE // 2, ONE // 2) if winner is None else (ONE * (1 - winner), ONE * winner)
+        if "payouts" in body:
+            payouts = _payouts(body["payouts"])
+        if body.get("chain_only", False) is True:
+            self._exchange.report_payouts(market, payouts)
+        else:
+            self._exchange.resolve_market(market, payouts, announced=body.get("announced", True) is True)
+        return {"condition": market.condition, "winner": winner, "payouts": list(payouts)}
 
     def change_tick(self, body: Body) -> dict[str, Any]:
         """Give the market of `token` another `tick`."""
@@ -226,6 +240,18 @@ def _micro(value: object, name: str) -> int:
     if micro <= 0:
         raise _wrong(name, "a positive number")
     return micro
+
+
+def _payouts(given: object) -> tuple[int, int]:
+    if not isinstance(given, list) or len(given) != len((YES, NO)):
+        raise _wrong("payouts", "a decimal for each outcome")
+    try:
+        first, second = (parse_micro(str(payout)) for payout in given)
+    except ValueError as error:
+        raise _wrong("payouts", "decimals with at most six places") from error
+    if min(first, second) < 0 or first + second > ONE:
+        raise _wrong("payouts", "at most a dollar together")
+    return first, second
 
 
 def _pairs(body: Body, name: str) -> list[tuple[int, int]]:

@@ -15,8 +15,9 @@ from pydantic_settings import SettingsConfigDict
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import contradiction
 from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
-from copytrade.settings import copying, paper, running, timing
+from copytrade.settings import copying, money, paper, running, timing
 from copytrade.settings.copying import CopySettings
+from copytrade.settings.money import MoneySettings
 from copytrade.settings.paper import PaperSettings
 from copytrade.settings.places import PlaceSettings
 from copytrade.settings.running import RunSettings
@@ -27,21 +28,21 @@ if TYPE_CHECKING:
 
 _OUR_FAMILIES: Final = re.compile(
     r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER"
-    r"|SLIPPAGE|SPREAD|DEPTH|PRICE|CATEGORIES|KEYWORDS|LEADER|CARRY|ORDER|BANKROLL|FIXED|MAKER)_"
+    r"|SLIPPAGE|SPREAD|DEPTH|PRICE|CATEGORIES|KEYWORDS|LEADER|CARRY|ORDER|BANKROLL|FIXED|MAKER|EQUITY|RECONCILE)_"
 )
 _URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
 _NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
 _MISSPELT_CUTOFF: Final = 0.82
 _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
-_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED | paper.ACCEPTED
+_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED | paper.ACCEPTED | money.ACCEPTED
 
 
 class ConfigurationError(Exception):
     """The environment cannot be used; the text is one line a person can act on."""
 
 
-class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings):
+class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings, MoneySettings):
     """Every variable, parsed and bounded."""
 
     model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)

@@ -56,7 +56,8 @@ def _words(value: object) -> object:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
-def _micro(value: object) -> object:
+def as_micro(value: object) -> object:
+    """Return the micro-units of a decimal text; what is no text stays, to be judged by its field."""
     return parse_micro(value.strip()) if isinstance(value, str) else value
 
 
@@ -92,7 +93,7 @@ def _with_scheme(*schemes: str) -> AfterValidator:
 
 Milliseconds = Annotated[int, Field(ge=0, le=7 * 86_400_000)]
 Interval = Annotated[int, Field(ge=10, le=7 * 86_400_000)]
-Money = Annotated[int, BeforeValidator(_micro), Field(gt=0, le=10**15)]
+Money = Annotated[int, BeforeValidator(as_micro), Field(gt=0, le=10**15)]
 Delay = Annotated[InstanceOf[Latency], NoDecode, BeforeValidator(_latency)]
 Effects = Annotated[frozenset[Effect], NoDecode, BeforeValidator(_effects)]
 Interruptions = Annotated[tuple[InstanceOf[Interruption], ...], NoDecode, BeforeValidator(_interruptions)]

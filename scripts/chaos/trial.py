@@ -104,7 +104,9 @@ class Trial:
         self.judge("positions other than their executions add up to", self.database.rows(
             "SELECT p.token_id FROM position p WHERE abs(p.shares - (SELECT coalesce(sum(CASE a.side WHEN 'BUY'"
             " THEN f.filled_shares ELSE -f.filled_shares END), 0) FROM execution_fill f JOIN execution_attempt a"
-            " ON a.id = f.attempt_id WHERE a.token_id = p.token_id)) > 0.0000005"
+            " ON a.id = f.attempt_id WHERE a.token_id = p.token_id) + (SELECT coalesce(sum(CASE s.kind"
+            " WHEN 'migration_in' THEN -s.shares ELSE s.shares END), 0) FROM settlement s"
+            " WHERE s.token_id = p.token_id)) > 0.0000005"
         ))  # fmt: skip
         self.judge("orders sent twice", self.database.rows(
             "SELECT order_hash FROM execution_attempt WHERE order_hash IS NOT NULL"

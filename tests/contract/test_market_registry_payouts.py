@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -153,3 +155,85 @@ def test_a_market_is_found_although_nobody_tells_what_it_paid() -> None:
         assert await office.registry.fetch(tokens(1)[0]) is not None
 
     tell(story, hosts=hosts)
+
+
+def test_a_contradiction_is_noted_once_and_changes_nothing() -> None:
+    hosts = FakeHosts(rows=[row(1)])
+
+    async def story(office: Office) -> None:
+        await wait_ms(5_000)
+        for winner in (*tokens(1), *tokens(1)):
+            office.registry.apply_event(
+                MarketResolved(condition_id=condition(1), token_ids=tokens(1), winning_token_id=winner)
+            )
+        office.registry.learn_payouts(condition(1), (HALF, HALF))
+        office.registry.learn_payouts(condition(1), (MICRO, 0))
+        office.registry.learn_payouts(condition(1), (MICRO,))
+        await wait_ms(1_000)
+
+        told = [detail for code, detail in office.notes if code == "RESOLUTION_CONFLICT"]
+        assert [(one["recorded"], one["told"]) for one in told] == [
+            ((MICRO, 0), (0, MICRO)),
+            ((MICRO, 0), (HALF, HALF)),
+        ]
+        assert payouts(office) == (MICRO, 0)
+
+    tell(story, hosts=hosts)
+
+
+def test_what_the_chain_tells_closes_a_market_here_too() -> None:
+    hosts = FakeHosts(rows=[row(1)])
+
+    async def story(office: Office) -> None:
+        await wait_ms(5_000)
+        office.registry.learn_payouts(condition(1), (333_333, 666_666))
+        office.registry.learn_payouts(condition(9), (MICRO, 0))
+        await wait_ms(1_000_000)
+
+        market = office.registry.market_of(tokens(1)[0])
+        assert market is not None
+        assert (market.closed, market.accepting_orders, market.payouts) == (True, False, (333_333, 666_666))
+        assert office.store.stored[condition(1)].payouts == (333_333, 666_666)
+
+    tell(story, hosts=hosts)
+
+
+def test_how_far_a_resolution_has_come_is_known_while_it_is_open() -> None:
+    hosts = FakeHosts(rows=[row(1)])
+
+    async def story(office: Office) -> None:
+        await wait_ms(5_000)
+        hosts.rows[0] |= {"umaResolutionStatuses": '["proposed", "disputed"]'}
+        await wait_ms(900_000)
+
+        assert office.store.stored[condition(1)].resolution_status == "disputed"
+
+    tell(story, hosts=hosts)
+
+
+def test_a_market_of_protocol_v2_tells_which_tokens_it_took_the_place_of() -> None:
+    listed = v2_row(5) | {"clobTokenIds": json.dumps(tokens(1))}
+    hosts = FakeHosts(rows=[row(1), listed])
+
+    async def story(office: Office) -> None:
+        await wait_ms(5_000)
+        new = office.registry.market_of(listed["positionIds"][1])
+        assert new is not None
+        assert office.registry.successor_of(tokens(1)[1]) == (listed["positionIds"][1], new)
+        assert office.registry.successor_of(listed["positionIds"][1]) is None
+        assert office.registry.successor_of("9") is None
+
+    tell(story, hosts=hosts)
+
+
+@pytest.mark.parametrize("former", [None, "[]", '["12"]', '["12", "x"]'])
+def test_tokens_that_are_not_paired_are_nobodys_successors(former: str | None) -> None:
+    listed = v2_row(5) | {"clobTokenIds": former}
+    hosts = FakeHosts(rows=[listed])
+
+    async def story(office: Office) -> None:
+        market = await office.registry.fetch(listed["positionIds"][0])
+        assert market is not None
+        assert market.former_token_ids == ()
+
+    tell(story, hosts=hosts, runs=False)

@@ -18,20 +18,32 @@ from copytrade.domain.sizing import SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved, Decide, Waits
+from copytrade.engine.equity import Equity
 from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.marks import BookMarks
+from copytrade.engine.money import Money
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
+from copytrade.engine.settle import Settle
 from copytrade.engine.tracking import Tracking
 from copytrade.engine.worker import Worker
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import Ledger
-from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues, RecordingNotifier, ScriptedSource
+from tests.fakes import (
+    FakeActivity,
+    FakeBooks,
+    FakeRegistry,
+    FakeResolutions,
+    FakeWalletValues,
+    RecordingNotifier,
+    ScriptedSource,
+)
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
@@ -50,6 +62,7 @@ class Stage:
         self.api = ScriptedSource()
         self.activity = FakeActivity()
         self.values = FakeWalletValues()
+        self.resolutions = FakeResolutions()
         self.notifier = RecordingNotifier()
         self.worker = self._wire(_rules(**rules))
 
@@ -80,6 +93,18 @@ class Stage:
         )
         notes = Notes(ledger=self.ledger, notifier=listeners, clock=self.clock)
         leader_values = LeaderValues(values=self.values, roll=roll, rules=rules, clock=self.clock, note=notes.take)
+        decide = Decide(
+            strategy_id=COPY_STRATEGY_ID,
+            rules=rules,
+            waits=Waits(unmapped_ms=5_000, book_ms=5_000),
+            books=self.books,
+            executor=executor,
+            orders=orders,
+            leader_events=leader_events,
+            leader_values=leader_values,
+            **shared,
+            **known,
+        )
         return Worker(
             ledger=self.ledger,
             roll=roll,
@@ -94,28 +119,35 @@ class Stage:
                 lookback_ms=3_600_000,
             ),
             portfolio=portfolio,
+            money=self._money(notes, portfolio, executor, decide, listeners),
             sources={"polygon": self.chain, "data_api": self.api},
             ingest=Ingest(**shared, **known),
             leader_events=leader_events,
             leader_values=leader_values,
-            decide=Decide(
-                strategy_id=COPY_STRATEGY_ID,
-                rules=rules,
-                waits=Waits(unmapped_ms=5_000, book_ms=5_000),
-                books=self.books,
-                executor=executor,
-                orders=orders,
-                leader_events=leader_events,
-                leader_values=leader_values,
-                **shared,
-                **known,
-            ),
+            decide=decide,
             execute=Execute(executor=executor, orders=orders, clock=self.clock, **shared),
             account=Account(executor=executor, **shared),
             executor=executor,
             listeners=listeners,
             notes=notes,
             clock=self.clock,
+        )
+
+    def _money(self, notes: Notes, portfolio: Portfolio, executor: Any, decide: Decide, listeners: Listeners) -> Money:
+        known = {"ledger": self.ledger, "portfolio": portfolio, "notes": notes, "clock": self.clock}
+        marks = BookMarks(self.books, self.registry)
+        return Money(
+            marks=marks,
+            equity=Equity(marks=marks, start_cash=micro("1000"), interval_ms=60_000, **known),
+            settle=Settle(
+                registry=self.registry,
+                executor=executor,
+                in_turn=decide.turn,
+                notifier=listeners,
+                merges_sets=True,
+                feed=self.resolutions,
+                **known,
+            ),
         )
 
     async def sees(self, *fills: Any, source: ScriptedSource | None = None) -> None:

@@ -17,7 +17,7 @@ def test_no_two_fills_of_a_token_are_decided_at_once():
             nonlocal at_once, most
             for _ in range(arrives_after):
                 await asyncio.sleep(0)
-            async with decide._turn("token"):
+            async with decide.turn("token"):
                 at_once += 1
                 most = max(most, at_once)
                 for _ in range(3):

@@ -51,7 +51,7 @@ def test_attempts_and_pnl_show_what_the_demo_did(after_a_demo: tuple[Path, str])
     assert all(row["decision_reason"][0]["code"] for row in attempts)
     assert filled
     assert all(row["filled_shares"] == row["size_shares_target"] for row in filled)
-    assert {"positions", "by_leader", "by_day"} == set(pnl)
+    assert {"accounts", "positions", "by_leader", "by_market", "by_category", "by_day"} == set(pnl)
     assert any(float(row["shares"]) > 0 for row in pnl["positions"])
 
 

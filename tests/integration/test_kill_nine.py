@@ -77,7 +77,9 @@ def _assert_executions_add_up(database: Path) -> None:
         "SELECT attempt_id FROM attempt_summary WHERE filled_shares > size_shares_target"
         " UNION ALL SELECT p.token_id FROM position p WHERE abs(p.shares - (SELECT total(CASE a.side WHEN 'BUY'"
         " THEN f.filled_shares ELSE -f.filled_shares END) FROM execution_fill f JOIN execution_attempt a"
-        " ON a.id = f.attempt_id WHERE a.token_id = p.token_id)) > 0.0000005",
+        " ON a.id = f.attempt_id WHERE a.token_id = p.token_id) + (SELECT coalesce(sum(CASE s.kind"
+        " WHEN 'migration_in' THEN -s.shares ELSE s.shares END), 0) FROM settlement s"
+        " WHERE s.token_id = p.token_id)) > 0.0000005",
     )
     assert over == []
 

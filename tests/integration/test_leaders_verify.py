@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.makers import OTHER
-from tests.processes import WorkerProcess, a_world, clean_environment, copytrade
+from tests.processes import WorkerProcess, a_world, clean_environment, copytrade, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
@@ -28,7 +29,8 @@ def test_a_leader_is_verified_and_a_lost_row_is_named(tmp_path: Path) -> None:
         environment = world.environment(f"sqlite:///{tmp_path}/whole.db")
         worker = WorkerProcess(environment, tmp_path)
         worker.read_until("FILLED", count=2)
-        leader = environment["LEADERS"].split(",")[0].lower()
+        wait_until(lambda: confirmed_fills(tmp_path / "whole.db") != [])
+        leader, _ = confirmed_fills(tmp_path / "whole.db")[0]
         code, found, errors = verified(environment, tmp_path, leader)
         assert (code, errors) == (0, ""), found
         assert found["complete"]
@@ -83,3 +85,12 @@ def lose_a_fill(path: Path, leader: str) -> str:
         ).fetchone()
         database.execute("DELETE FROM leader_fill WHERE id = ?", (fill,))
     return str(tx_hash)
+
+
+def confirmed_fills(path: Path) -> list[tuple[str, int]]:
+    """Return the leaders with confirmed fills and how many they have, most first."""
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(
+            "SELECT l.address, count(*) FROM leader_fill f JOIN leader l ON l.id = f.leader_id"
+            " WHERE f.confirmed_at IS NOT NULL GROUP BY l.address ORDER BY count(*) DESC"
+        ).fetchall()

@@ -23,6 +23,8 @@ from copytrade.domain.attempts import (
 )
 from copytrade.domain.fills import Side, Source
 from copytrade.domain.ids import attempt_id, execution_fill_id
+from copytrade.domain.money import EquityPoint, valuation
+from copytrade.domain.settlement import Resolution, ResolutionSource
 from copytrade.domain.units import MICRO
 from copytrade.ports.leader_fills import FillsSeen
 from tests.makers import NOW_MS, a_fill, a_leader, a_market, a_sighting, micro
@@ -42,13 +44,23 @@ async def test_the_statements_of_the_readme_find_a_copied_fill(database_url: str
     schema.upgrade(database_url)
     async with engine.open_database(database_url) as database:
         await _copy_one_fill(SqlLedger(database))
+        await _settle_it(SqlLedger(database))
 
-    assert len(STATEMENTS) == 4
+    assert len(STATEMENTS) == 8
     connection = create_engine(make_url(database_url)).connect()
     with connection:
         for statement in STATEMENTS:
             assert len(connection.execute(text(statement)).fetchall()) == 1, statement
     connection.engine.dispose()
+
+
+async def _settle_it(ledger: SqlLedger) -> None:
+    resolution = Resolution(
+        condition_id=a_market().condition_id, payouts=(MICRO, 0), source=ResolutionSource.CHAIN, at_ms=NOW_MS + 1_000
+    )
+    await ledger.settle(resolution)
+    valued = valuation(MICRO, await ledger.positions(), lambda _token: None)
+    await ledger.add_equity_point(EquityPoint(account_id="paper", at_ms=NOW_MS + 2_000, valuation=valued), {})
 
 
 async def _copy_one_fill(ledger: SqlLedger) -> None:

@@ -21,8 +21,8 @@ def test_the_same_script_gives_the_same_executions_and_each_fill_comes_from_both
 
     assert first == second
     assert first == [
-        ("BUY", 30.0, 0.5, 0.3, "taker"),
-        ("BUY", 20.0, 0.51, 0.19992, "taker"),
+        ("BUY", 30.0, 0.5, 0.30002, "taker"),
+        ("BUY", 20.0, 0.51, 0.19994, "taker"),
         ("SELL", 25.0, 0.49, 0.2499, "taker"),
     ]
 

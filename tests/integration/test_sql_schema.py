@@ -18,7 +18,15 @@ from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError
 from tests.ledgers import sql_database, sql_ledger
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting
 
-VIEWS = {"trade", "attempt_summary", "pnl_by_leader", "pnl_by_day"}
+VIEWS = {
+    "trade",
+    "attempt_summary",
+    "pnl_by_leader",
+    "pnl_by_day",
+    "pnl_by_market",
+    "pnl_by_category",
+    "account_money",
+}
 
 
 def structure(url: str) -> dict[str, Any]:

@@ -149,9 +149,7 @@ class Checker:
                 yield f"attempt {attempt.id}: {filled[attempt.id]} executed of {attempt.size_shares_target}"
 
     def _positions(self) -> Breaches:
-        by_owner = defaultdict(list)
-        for fill in self.ledger.executions:
-            by_owner[fill.strategy_id, fill.account_id, fill.token_id].append(fill)
+        by_owner = {owner: list(entries) for owner, entries in self.ledger._entries.items()}
         for owner, position in self.ledger._positions.items():
             strategy_id, account_id, token_id = owner
             empty = Position(strategy_id=strategy_id, account_id=account_id, token_id=token_id)

@@ -247,6 +247,18 @@ async def add_a_leader(trouble: Trouble, name: str) -> None:
         trouble.struck(name)
 
 
+async def resolve_a_market(trouble: Trouble, name: str) -> None:
+    """Resolve a market we hold something of, told by the socket or not, in one of the ways markets end."""
+    held = [one.token_id for one in await trouble.stage.ledger.positions() if one.shares]
+    by_token = trouble.stage.world.exchange.catalogue.by_token_text
+    open_ones = [token for token in held if (market := by_token(token)) is not None and not market.closed]
+    if open_ones:
+        payouts = trouble.rng.choice((["1", "0"], ["0", "1"], ["0.5", "0.5"], ["0.25", "0.75"]))
+        announced = trouble.rng.random() < 0.5
+        await trouble.control("resolve", token=trouble.rng.choice(open_ones), payouts=payouts, announced=announced)
+        trouble.struck(name, what=f"{payouts} announced={announced}")
+
+
 Strike = Callable[[Trouble, str], Awaitable[None]]
 FAULTS: dict[str, Strike] = {
     "market_drop": lambda trouble, name: drop_socket(trouble, name, "market"),
@@ -271,6 +283,7 @@ FAULTS: dict[str, Strike] = {
     "failed_disk": fail_the_disk,
     "death": kill_the_worker,
     "new_leader": add_a_leader,
+    "resolution": resolve_a_market,
 }
 COUNTED = tuple(
     counted for name in FAULTS for counted in ([f"reorg_{fate}" for fate in ReorgFate] if name == "reorg" else [name])

@@ -229,9 +229,9 @@ class _Story:
     def _skipped_since(self, since_ms: int) -> str:
         """Say which fill of a block mined since then was skipped for a reason that lies with us."""
         for attempt in self._stage.ledger._attempts.values():
-            fill = self._stage.ledger.stored[attempt.leader_fill_id].recorded.fill
+            stored = self._stage.ledger.stored.get(attempt.leader_fill_id)
             codes = NOT_READY & {one.code for one in attempt.reasons}
-            if fill.fill_ts_ms >= since_ms and codes:
+            if stored is not None and stored.recorded.fill.fill_ts_ms >= since_ms and codes:
                 return f"attempt {attempt.id} was skipped for {sorted(codes)}"
         return ""
 

@@ -25,6 +25,7 @@ class Catalogue:
         """Start empty."""
         self._by_condition: dict[str, Market] = {}
         self._by_token: dict[str, Market] = {}
+        self._successors: dict[str, str] = {}
         self._tick_announced_at: dict[str, Millis] = {}
 
     def __len__(self) -> int:
@@ -42,6 +43,11 @@ class Catalogue:
     def of_condition(self, condition_id: str) -> Market | None:
         """Return a market by its 64-digit condition id."""
         return self._by_condition.get(condition_id)
+
+    def successor_of(self, token_id: str) -> tuple[str, Market] | None:
+        """Return the token that took a token's place, with its market."""
+        successor = self._successors.get(token_id)
+        return None if successor is None else (successor, self._by_token[successor])
 
     def load(self, markets: Iterable[Market]) -> None:
         """Take stored markets; what was learned meanwhile stays."""
@@ -65,6 +71,8 @@ class Catalogue:
         self._by_condition[market.condition_id] = market
         for token in market.tokens:
             self._by_token[token.token_id] = market
+        for former, token in zip(market.former_token_ids, market.tokens, strict=False):
+            self._successors[former] = token.token_id
 
     def announce_tick(self, market: Market, tick_size: int, *, monotonic_ms: Millis) -> Market:
         """Keep a tick size that the market socket announced, against Gamma's older answers too."""
@@ -86,6 +94,8 @@ class Catalogue:
             tick_size=known.tick_size if is_tick_newer else new.tick_size,
             taker_delay_ms=known.taker_delay_ms if is_delay_known else new.taker_delay_ms,
             payouts=known.payouts if known.payouts is not None else new.payouts,
+            resolution_status=new.resolution_status or known.resolution_status,
+            former_token_ids=new.former_token_ids or known.former_token_ids,
             closed=new.closed or is_resolved,
             accepting_orders=new.accepting_orders and not is_resolved,
             title=new.title or known.title,

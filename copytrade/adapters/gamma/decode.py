@@ -23,7 +23,7 @@ from copytrade.adapters.gamma.amounts import (
     schedule_of,
     tick_of,
 )
-from copytrade.domain.market import NO_FEES, UNKNOWN_CATEGORY, FeeSchedule, Market
+from copytrade.domain.market import NO_FEES, UNKNOWN_CATEGORY, FeeSchedule, Market, is_token_id
 from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
@@ -168,7 +168,22 @@ def _market(raw: _GammaRow, now_ms: Millis) -> Market:
         tokens=outcome_tokens(token_ids, outcomes),
         payouts=_payouts(raw, len(token_ids)),
         updated_at_ms=now_ms,
+        resolution_status=sys.intern(_resolution_status(raw)),
+        former_token_ids=_former_tokens(raw, token_ids) if version == "v2" else (),
     )
+
+
+def _former_tokens(raw: _GammaRow, token_ids: list[str]) -> tuple[str, ...]:
+    """Return the tokens of the first protocol that a market of the second took the place of, where both are listed."""
+    former = _texts(raw.clob_token_ids)
+    is_paired = len(former) == len(token_ids) and former != token_ids and all(map(is_token_id, former))
+    return tuple(former) if is_paired else ()
+
+
+def _resolution_status(raw: _GammaRow) -> str:
+    """Return how far the resolution has come, in the venue's word; the last of several."""
+    statuses = _texts(raw.uma_resolution_statuses)
+    return raw.resolution_status or raw.uma_resolution_status or (statuses[-1] if statuses else "")
 
 
 def _texts(value: str | list[str] | None) -> list[str]:
@@ -206,10 +221,8 @@ def _payouts(raw: _GammaRow, tokens: int) -> tuple[Price, ...] | None:
     Prices of a closed market that is not resolved, and 50/50, which is also the price of a market that
     never traded, prove nothing.
     """
-    statuses = _texts(raw.uma_resolution_statuses)
-    status = raw.resolution_status or raw.uma_resolution_status or (statuses[-1] if statuses else "")
     prices = _texts(raw.outcome_prices)
-    if not raw.closed or status != "resolved" or len(prices) != tokens:
+    if not raw.closed or _resolution_status(raw) != "resolved" or len(prices) != tokens:
         return None
     if sorted(prices) != ["0"] * (tokens - 1) + ["1"]:
         return None

@@ -61,6 +61,7 @@ class Keeper:
         self.note = note
         self.is_save_due = False
         self._to_save: dict[str, Market] = {}
+        self._conflicts: set[tuple[str, tuple[Price, ...]]] = set()
 
     def parsed(self, rows: Iterable[bytes]) -> list[Listing]:
         """Read rows; a market without tokens is left out in silence, what cannot be read is noted."""
@@ -128,10 +129,27 @@ class Keeper:
 
     def _merge(self, markets: Iterable[Market]) -> list[Market]:
         given, now = list(markets), self.clock.monotonic_ms()
+        self._tell_conflicts(given)
         opened = [market for market in given if self.catalogue.of_condition(market.condition_id) is None]
         changed = self.catalogue.merge(given, monotonic_ms=now)
         self.mix.see((market for market in opened if not market.closed), monotonic_ms=now)
         return changed
+
+    def _tell_conflicts(self, given: Iterable[Market]) -> None:
+        """Note what is said to pay otherwise than was recorded; the record stays."""
+        for market in given:
+            known = self.catalogue.of_condition(market.condition_id)
+            if known is not None and market.payouts is not None:
+                self.tell_conflict(known, market.payouts)
+
+    def tell_conflict(self, known: Market, payouts: tuple[Price, ...]) -> None:
+        """Note it once for each other vector of payouts."""
+        told = (known.condition_id, payouts)
+        if known.payouts is None or known.payouts == payouts or told in self._conflicts:
+            return
+        self._conflicts.add(told)
+        detail = {"condition_id": known.condition_id, "recorded": known.payouts, "told": payouts, "told_by": "registry"}
+        self.note("RESOLUTION_CONFLICT", detail)
 
     def _reject(self, row: bytes, error: ValueError) -> None:
         self.rows_rejected += 1

@@ -17,7 +17,7 @@ from copytrade.adapters.gamma.patience import PAGE_PAUSE_MS, pause
 from copytrade.adapters.gamma.sync import Sync
 from copytrade.domain.market import is_combo, is_token_id
 from copytrade.domain.market_events import MarketListed, MarketResolved, TickSizeChanged
-from copytrade.domain.units import MICRO
+from copytrade.domain.settlement import payouts_of_winner
 from copytrade.ports.ledger import LedgerUnavailableError
 from copytrade.ports.markets import MarketRegistry, RegistryUnavailableError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from copytrade.adapters.gamma.keeper import MarketStore
     from copytrade.domain.market import Market
     from copytrade.domain.market_events import MarketEvent
-    from copytrade.domain.units import Millis
+    from copytrade.domain.units import Millis, Price
     from copytrade.ports.clock import Clock
 
 QUEUE_MAX: Final = 10_000
@@ -87,6 +87,17 @@ class GammaRegistry(MarketRegistry):
 
     def market_of(self, token_id: str) -> Market | None:
         return self._catalogue.of_token(token_id)
+
+    def successor_of(self, token_id: str) -> tuple[str, Market] | None:
+        return self._catalogue.successor_of(token_id)
+
+    def learn_payouts(self, condition_id: str, payouts: tuple[Price, ...]) -> None:
+        market = self._catalogue.of_condition(condition_id)
+        if market is None or len(payouts) != len(market.tokens):
+            return
+        self._keeper.tell_conflict(market, payouts)
+        if market.payouts is None:
+            self._resolve(market, payouts)
 
     def top_tokens(self, markets: int) -> tuple[str, ...]:
         return tuple(token.token_id for market in islice(self._by_liquidity(), markets) for token in market.tokens)
@@ -260,17 +271,21 @@ class GammaRegistry(MarketRegistry):
         market = self._resolved_market(event)
         if market is None:
             return
-        payouts = market.payouts
-        if payouts is None and _has(market, event.winning_token_id):
-            payouts = tuple(MICRO if token.token_id == event.winning_token_id else 0 for token in market.tokens)
+        payouts = payouts_of_winner(market, event.winning_token_id)
+        if payouts is not None:
+            self._keeper.tell_conflict(market, payouts)
+        payouts = market.payouts or payouts
+        self._resolve(market, payouts)
+        if payouts is None and len(self._to_settle) < QUEUE_MAX:
+            self._to_settle[market.condition_id] = None
+            self._keeper.work.set()
+
+    def _resolve(self, market: Market, payouts: tuple[Price, ...] | None) -> None:
         changed = replace(market, closed=True, accepting_orders=False, payouts=payouts)
         if changed != market:
             log.info("registry.resolved", condition_id=market.condition_id, payouts=payouts)
             self._catalogue.put(changed)
             self._keeper.save_soon([changed])
-        if payouts is None and len(self._to_settle) < QUEUE_MAX:
-            self._to_settle[market.condition_id] = None
-            self._keeper.work.set()
 
     def _resolved_market(self, event: MarketResolved) -> Market | None:
         for token_id in event.token_ids:

@@ -10,8 +10,9 @@ from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, re
 from copytrade.domain.booking import ImpossibleExecutionError, book, end
 from copytrade.domain.fills import Side
 from copytrade.domain.leaders import is_copied
+from copytrade.domain.money import Balance
 from copytrade.domain.orders import OrderType
-from copytrade.domain.positions import Position
+from copytrade.domain.positions import Position, cash_flow
 from copytrade.ports.ledger import Booked, Orphaned
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
-    from copytrade.domain.units import Millis
+    from copytrade.domain.units import Millis, Usdc
     from copytrade.ports.leader_fills import FillsRemoved
 
 
@@ -126,8 +127,10 @@ class MemoryAttempts(MemoryFills):
         booking = book(attempt, self._positions.get(owner, empty), fill)
         self.executions.append(fill)
         self._trades.add(trade)
+        self._entries[owner].append(fill)
         self._attempts[attempt.id] = booking.attempt
         self._positions[owner] = booking.position
+        self._move_cash(fill.strategy_id, fill.account_id, cash_flow(fill))
         return Booked(attempt=booking.attempt, position=booking.position)
 
     async def close_attempt(
@@ -146,6 +149,11 @@ class MemoryAttempts(MemoryFills):
 
     async def positions(self) -> tuple[Position, ...]:
         return tuple(self._positions[owner] for owner in sorted(self._positions))
+
+    def _move_cash(self, strategy_id: str, account_id: str, amount: Usdc) -> None:
+        empty = Balance(strategy_id=strategy_id, account_id=account_id, start_cash_usdc=0, cash_usdc=0)
+        known = self._balances.get((strategy_id, account_id), empty)
+        self._balances[strategy_id, account_id] = replace(known, cash_usdc=known.cash_usdc + amount)
 
     def _cancel_orphaned(self, attempt: ExecutionAttempt, *, at_ms: Millis) -> ExecutionAttempt | None:
         if attempt.status is not AttemptStatus.PENDING:

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
+    from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.positions import Position
-    from copytrade.domain.units import Millis
+    from copytrade.domain.settlement import PositionSettlement, Resolution
+    from copytrade.domain.units import Millis, Price
     from copytrade.ports.leader_fills import Cursor, CursorScope, ProvedRange
     from copytrade.ports.markets import RegistrySync
 
 Report = tuple["Source", str]
+Owner = tuple[str, str, str]
+"""Strategy, account and token: whose position."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +66,11 @@ class MemoryState:
         self._attempts: dict[UUID, ExecutionAttempt] = {}
         self._subjects: set[tuple[UUID, str, str]] = set()
         self._trades: set[tuple[str, str]] = set()
-        self._positions: dict[tuple[str, str, str], Position] = {}
+        self._positions: dict[Owner, Position] = {}
+        self._entries: dict[Owner, list[ExecutionFill | PositionSettlement]] = defaultdict(list)
+        self._balances: dict[tuple[str, str], Balance] = {}
+        self._resolutions: dict[str, Resolution] = {}
+        self._marks: dict[str, Price | None] = {}
+        self._equity: dict[tuple[str, Millis], EquityPoint] = {}
         self._markets: dict[str, Market] = {}
         self._registry_sync: RegistrySync | None = None

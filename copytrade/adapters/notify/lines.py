@@ -14,6 +14,7 @@ from copytrade.domain.happenings import (
     Noted,
     OrderEnded,
     OrderFilled,
+    PositionSettled,
 )
 from copytrade.ports.notifier import Notifier
 
@@ -46,6 +47,8 @@ def line_of(happening: Happening) -> str:
             return _decided(happening)
         case OrderFilled():
             return _filled(happening)
+        case PositionSettled():
+            return _settled(happening)
         case OrderEnded():
             return _ended(happening)
         case Noted():
@@ -91,6 +94,17 @@ def _filled(filled: OrderFilled) -> str:
         f" | fee {wording.usdc(fill.fee_usdc)} | slippage {slip}"
         f" | position {wording.shares(position.shares)} costing {wording.usdc(position.cost_usdc)}"
         f" | PnL {wording.usdc(net)}"
+    )
+
+
+def _settled(settled: PositionSettled) -> str:
+    settlement, position = settled.settlement, settled.position
+    net = position.realized_pnl_usdc - position.fees_usdc
+    return (
+        f"SETTLED {settlement.kind} of {wording.shares(settlement.shares)}"
+        f" | {wording.market_name(settled.market, settlement.token_id)} | told by {settlement.source}"
+        f" | proceeds {wording.usdc(settlement.proceeds_usdc)}, cost {wording.usdc(settlement.cost_usdc)}"
+        f" | position {wording.shares(position.shares)} | PnL {wording.usdc(net)}"
     )
 
 

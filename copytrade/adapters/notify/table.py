@@ -15,7 +15,16 @@ from rich.text import Text
 from copytrade.adapters.notify import wording
 from copytrade.domain.attempts import Decision
 from copytrade.domain.fills import Side, Source
-from copytrade.domain.happenings import Decided, FillDetected, FillJoined, Happening, Noted, OrderEnded, OrderFilled
+from copytrade.domain.happenings import (
+    Decided,
+    FillDetected,
+    FillJoined,
+    Happening,
+    Noted,
+    OrderEnded,
+    OrderFilled,
+    PositionSettled,
+)
 from copytrade.domain.units import MICRO
 from copytrade.ports.notifier import Notifier
 
@@ -82,6 +91,8 @@ class TableNotifier(Notifier):
             case OrderEnded(attempt=attempt, status=status):
                 if row := self._rows.get(attempt.leader_fill_id):
                     row.ending = status
+            case PositionSettled():
+                return  # It is no fill's; the score has it.
             case Noted(code=code, at_ms=at_ms):
                 self._last_note = f"{wording.clock_time(at_ms)} {code}"
 

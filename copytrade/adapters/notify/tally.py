@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from copytrade.adapters.notify import wording
 from copytrade.domain.attempts import Decision
-from copytrade.domain.happenings import Decided, FillDetected, FillJoined, Happening, Noted, OrderEnded, OrderFilled
+from copytrade.domain.happenings import (
+    Decided,
+    FillDetected,
+    FillJoined,
+    Happening,
+    Noted,
+    OrderEnded,
+    OrderFilled,
+    PositionSettled,
+)
 from copytrade.ports.notifier import Notifier
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ class Tally(Notifier):
         self.skip_codes: Counter[str] = Counter()
         self.endings: Counter[str] = Counter()
         self.executions = 0
+        self.settlements: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
         self.detection_ms: list[Millis] = []
         self.positions: dict[str, Position] = {}
@@ -53,6 +63,9 @@ class Tally(Notifier):
                     self.markets[attempt.token_id] = market
             case OrderFilled(position=position):
                 self.executions += 1
+                self.positions[position.token_id] = position
+            case PositionSettled(settlement=settlement, position=position):
+                self.settlements[settlement.kind] += 1
                 self.positions[position.token_id] = position
             case OrderEnded(status=status):
                 self.endings[status] += 1
@@ -103,6 +116,8 @@ class Tally(Notifier):
             f"orders         {endings}; {self.executions} executions",
             f"PnL            {realized}, unrealised {wording.usdc(gain)} at the bid{unseen}",
         ]
+        if self.settlements:
+            lines.append(f"settled        {', '.join(f'{count} {kind}' for kind, count in self.settlements.items())}")
         if notes:
             lines.append(f"notes          {notes}")
         return lines + self._position_lines()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 
 from copytrade.adapters.sql import (
+    accounts,
     attempts,
     chain,
     copy_memory,
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
     from copytrade.adapters.sql.engine import Database
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.carry import Carry
+    from copytrade.domain.closing import Closing
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
+    from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.positions import Position
-    from copytrade.domain.units import Millis
+    from copytrade.domain.settlement import PositionSettlement, Resolution
+    from copytrade.domain.units import Millis, Price, Usdc
+    from copytrade.ports.accounts import Settled
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
         Cursor,
@@ -162,6 +167,68 @@ class SqlLedger(Ledger):
 
     async def positions(self) -> tuple[Position, ...]:
         return await self._database.read(executions.positions)
+
+    async def fund_account(self, strategy_id: str, account_id: str, *, start_cash: Usdc, now_ms: Millis) -> Balance:
+        return await self._database.write_alone(
+            partial(
+                accounts.fund_account,
+                strategy_id=strategy_id,
+                account_id=account_id,
+                start_cash=start_cash,
+                now_ms=now_ms,
+            )
+        )
+
+    async def balances(self) -> tuple[Balance, ...]:
+        return await self._database.read(accounts.balances)
+
+    async def settle(self, resolution: Resolution) -> Settled:
+        return await self._database.write_alone(partial(accounts.settle, told=resolution))
+
+    async def merge_sets(
+        self, condition_id: str, *, strategy_id: str, account_id: str, at_ms: Millis
+    ) -> tuple[Closing, ...]:
+        return await self._database.write_alone(
+            partial(
+                accounts.merge_sets,
+                condition_id=condition_id,
+                strategy_id=strategy_id,
+                account_id=account_id,
+                at_ms=at_ms,
+            )
+        )
+
+    async def rename_token(
+        self, old_token_id: str, new_token_id: str, *, condition_id: str, source: str, at_ms: Millis
+    ) -> Settled:
+        return await self._database.write_alone(
+            partial(
+                accounts.rename_token,
+                old_token_id=old_token_id,
+                new_token_id=new_token_id,
+                condition_id=condition_id,
+                source=source,
+                at_ms=at_ms,
+            )
+        )
+
+    async def resolutions(self) -> tuple[Resolution, ...]:
+        return await self._database.read(accounts.resolutions)
+
+    async def migrated(self) -> frozenset[str]:
+        return await self._database.read(accounts.migrated)
+
+    async def settlements(self, *, strategy_id: str, account_id: str, token_id: str) -> tuple[PositionSettlement, ...]:
+        return await self._database.read(partial(accounts.settlements, owner=(strategy_id, account_id, token_id)))
+
+    async def add_equity_point(self, point: EquityPoint, marks: Mapping[str, Price | None]) -> None:
+        await self._database.write(partial(accounts.add_equity_point, point=point, marks=marks))
+
+    async def marks(self) -> Mapping[str, Price | None]:
+        return await self._database.read(accounts.marks)
+
+    async def equity_points(self, account_id: str, *, since_ms: Millis) -> tuple[EquityPoint, ...]:
+        return await self._database.read(partial(accounts.equity_points, account_id=account_id, since_ms=since_ms))
 
     async def save_markets(self, markets: Sequence[Market]) -> None:
         await self._database.write(partial(registry.save_markets, markets=markets))

@@ -5,15 +5,14 @@ Money, shares and prices are decimal text, times ISO text in UTC, ids text.
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, func, or_, select, text
 
-from copytrade.adapters.sql import leader_events
-from copytrade.adapters.sql.columns import Instant, JsonText, Micro
+from copytrade.adapters.sql import leader_events, money_reports
+from copytrade.adapters.sql.columns import Instant
+from copytrade.adapters.sql.plain import PlainRow, iso, plain, plain_rows
 from copytrade.adapters.sql.race import race
 from copytrade.adapters.sql.tables import (
     chain_head,
@@ -32,14 +31,10 @@ from copytrade.domain.happenings import FIGURES, POLLING, UNTOLD
 from copytrade.domain.units import format_micro
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sqlalchemy import Column, ColumnElement
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.domain.units import Millis
-
-PlainRow = dict[str, Any]
 
 EVENTS_SHOWN: Final = 10
 _REASONS: Final = {
@@ -49,7 +44,6 @@ _REASONS: Final = {
     "FROM execution_attempt a, json_array_elements(a.decision_reason) r GROUP BY 1 ORDER BY 1",
 }
 _NEWEST_EVENT: Final = (worker_event.c.at.desc(), worker_event.c.id.desc())
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqlReports:
@@ -81,13 +75,20 @@ class SqlReports:
         return await self._rows(statement)
 
     async def positions(self) -> list[PlainRow]:
-        """Return every position with its market, open ones first."""
-        return await self._rows(
-            select(position, market_registry.c.title, market_token.c.outcome)
-            .outerjoin_from(position, market_token, market_token.c.token_id == position.c.token_id)
-            .outerjoin(market_registry, market_registry.c.condition_id == market_token.c.condition_id)
-            .order_by((position.c.shares > 0).desc(), market_registry.c.title, position.c.token_id)
-        )
+        """Return every position with its market, its mark and what it waits for, open ones first."""
+        return await self._database.read(money_reports.positions)
+
+    async def accounts(self) -> list[PlainRow]:
+        """Return the money of every strategy and account, with what it was worth when it was last valued."""
+        return await self._database.read(money_reports.accounts)
+
+    async def pnl_by_market(self) -> list[PlainRow]:
+        """Return `pnl_by_market`, best first."""
+        return await self._database.read(money_reports.by_market)
+
+    async def pnl_by_category(self) -> list[PlainRow]:
+        """Return `pnl_by_category`, best first."""
+        return await self._database.read(money_reports.by_category)
 
     async def leader_positions(self, address: str) -> list[PlainRow]:
         """Return what a leader holds now by token; `unknown` says why an amount cannot be relied on."""
@@ -108,7 +109,7 @@ class SqlReports:
         return await self._rows(select(pnl_by_day).order_by(view.day.desc(), view.strategy_id, view.account_id))
 
     async def _rows(self, statement: Select[Any]) -> list[PlainRow]:
-        return await self._database.read(partial(_plain_rows, statement=statement))
+        return await self._database.read(partial(plain_rows, statement=statement))
 
 
 def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
@@ -132,9 +133,10 @@ def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
         "attempts_by_status": _counts(connection, execution_attempt.c.status),
         "reasons": _reasons(connection),
         "open_positions": _count(connection, position.c.shares > 0),
+        "positions_by_state": money_reports.states(connection),
         "cursors": _cursors(connection, now_ms=now_ms),
         "registry": _registry(connection),
-        "events": _plain_rows(
+        "events": plain_rows(
             connection,
             select(worker_event).where(worker_event.c.code.not_in(UNTOLD)).order_by(*_NEWEST_EVENT).limit(EVENTS_SHOWN),
         ),
@@ -147,7 +149,7 @@ def _last_note(connection: Connection, code: str) -> PlainRow:
     """Return the last figures of that kind that a worker noted, nothing before the first."""
     event = worker_event.c
     newest = select(event.at, event.detail).where(event.code == code).order_by(*_NEWEST_EVENT).limit(1)
-    return {name: value for row in _plain_rows(connection, newest) for name, value in _flat(row).items()}
+    return {name: value for row in plain_rows(connection, newest) for name, value in _flat(row).items()}
 
 
 def _flat(row: PlainRow) -> PlainRow:
@@ -179,7 +181,7 @@ def _cursors(connection: Connection, *, now_ms: Millis) -> list[PlainRow]:
             "blocks_behind_head": None if head is None else max(0, head - read),
             "unproved_blocks": None if proved is None else read - proved,
         }
-        found.append(_plain(row, list(polygon_cursor.c)) | lag)
+        found.append(plain(row, list(polygon_cursor.c)) | lag)
     return found
 
 
@@ -189,35 +191,9 @@ def _registry(connection: Connection) -> PlainRow:
         "markets": _count(connection, market_registry.c.condition_id.is_not(None)),
         "open_markets": _count(connection, market_registry.c.closed.is_(False)),
         "tokens": _count(connection, market_token.c.token_id.is_not(None)),
-        "updated_at": _iso(updated_at),
+        "updated_at": iso(updated_at),
     }
 
 
 def _is_leader(address: Column[Any], label: Column[Any], wanted: str) -> ColumnElement[bool]:
     return or_(address == wanted.lower(), label == wanted)
-
-
-def _plain_rows(connection: Connection, statement: Select[Any]) -> list[PlainRow]:
-    columns = list(statement.selected_columns)
-    return [_plain(row, columns) for row in connection.execute(statement)]
-
-
-def _plain(row: Any, columns: list[Any]) -> PlainRow:
-    return {
-        column.name: None if value is None else _PLAIN.get(type(column.type), _as_is)(value)
-        for column, value in zip(columns, row, strict=True)
-    }
-
-
-def _iso(at_ms: Millis | None) -> str | None:
-    if at_ms is None:
-        return None
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _as_is(value: Any) -> Any:
-    return value if isinstance(value, bool | int) else str(value)
-
-
-_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {Micro: format_micro, Instant: _iso, JsonText: json.loads}

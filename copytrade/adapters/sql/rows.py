@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import lru_cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode, Reason
@@ -255,6 +256,7 @@ def position_values(position: Position) -> Values:
 
 def market_of(row: Any, tokens: Iterable[Any]) -> Market:
     """Read a row of `market_registry` and its rows of `market_token`, in outcome order."""
+    tokens = list(tokens)
     return Market(
         condition_id=row.condition_id,
         version=sys.intern(row.version),
@@ -275,8 +277,10 @@ def market_of(row: Any, tokens: Iterable[Any]) -> Market:
             OutcomeToken(token_id=token.token_id, outcome=sys.intern(token.outcome), outcome_index=token.outcome_index)
             for token in tokens
         ),
-        payouts=_payouts_of(row.payouts),
+        payouts=payouts_of(row.payouts),
         updated_at_ms=row.updated_at,
+        resolution_status=sys.intern(row.resolution_status or ""),
+        former_token_ids=tuple(token.former_token_id for token in tokens if token.former_token_id),
     )
 
 
@@ -310,8 +314,9 @@ def market_values(market: Market) -> Values:
         "fee_rate": market.fees.rate,
         "fee_exponent": market.fees.exponent,
         "taker_delay_ms": market.taker_delay_ms,
-        "payouts": market.payouts and json.dumps([format_micro(payout) for payout in market.payouts]),
+        "payouts": market.payouts and payouts_json(market.payouts),
         "updated_at": market.updated_at_ms,
+        "resolution_status": market.resolution_status or None,
     }
 
 
@@ -323,10 +328,17 @@ def token_values(market: Market) -> list[Values]:
             "condition_id": market.condition_id,
             "outcome": token.outcome,
             "outcome_index": token.outcome_index,
+            "former_token_id": former,
         }
-        for token in market.tokens
+        for token, former in zip_longest(market.tokens, market.former_token_ids)
     ]
 
 
-def _payouts_of(document: str | None) -> tuple[Price, ...] | None:
+def payouts_json(payouts: Iterable[Price]) -> str:
+    """Return payouts as people read them: a list of decimals."""
+    return json.dumps([format_micro(payout) for payout in payouts])
+
+
+def payouts_of(document: str | None) -> tuple[Price, ...] | None:
+    """Read them back."""
     return None if document is None else tuple(parse_micro(payout) for payout in json.loads(document))

@@ -2,8 +2,8 @@
 
 Columns beyond the published ones: `leader_fill.awaits_decision` is true from the moment a fill to be copied is
 stored until its attempt is, so that looking for work costs the same however much history there is;
-`execution_fill.position_ordinal` numbers the executions of one position from 0, the order in which
-folding them gives the position; `notional_usdc` and `realized_pnl_usdc` there are what that execution moved.
+`execution_fill.position_ordinal` and `settlement.position_ordinal` together number what moved one position from 0,
+the order in which folding it gives the position; `notional_usdc` and `realized_pnl_usdc` are what one such row moved.
 `leader_roll` has one row, whose number triggers raise whenever anything in `leader` is changed.
 """
 
@@ -308,6 +308,7 @@ market_registry: Final = Table(
     _required("taker_delay_ms", BigInteger),
     Column("payouts", JsonText),
     _required("updated_at", Instant),
+    Column("resolution_status", Text),
 )
 
 market_token: Final = Table(
@@ -317,6 +318,7 @@ market_token: Final = Table(
     _required("condition_id", Text, ForeignKey("market_registry.condition_id")),
     _required("outcome", Text),
     _required("outcome_index", Integer),
+    Column("former_token_id", Text),
 )
 Index("ix_market_token_condition_id", market_token.c.condition_id)
 
@@ -342,17 +344,6 @@ position: Final = Table(
     _required("fees_usdc", Micro),
     _required("updated_at", Instant),
     CheckConstraint("shares >= 0", name="shares"),
-)
-
-equity_point: Final = Table(
-    "equity_point",
-    metadata,
-    Column("account_id", Text, primary_key=True),
-    Column("at", Instant, primary_key=True),
-    _required("cash_usdc", Micro),
-    _required("marked_value_usdc", Micro),
-    _required("realized_pnl_usdc", Micro),
-    _required("unrealized_pnl_usdc", Micro),
 )
 
 

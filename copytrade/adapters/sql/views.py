@@ -48,13 +48,40 @@ pnl_by_leader: Final = Table(
     *_columns(Id, "leader_id"),
     *_columns(Text, "leader_address leader_label"),
     *_columns(Integer, "attempts trades skips"),
-    *_columns(Micro, "filled_shares filled_usdc bought_usdc sold_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"),
+    *_columns(
+        Micro, "filled_shares filled_usdc bought_usdc sold_usdc settled_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"
+    ),
 )
 
 pnl_by_day: Final = Table(
     "pnl_by_day",
     _views,
     *_columns(Text, "day strategy_id account_id"),
-    *_columns(Integer, "fills"),
-    *_columns(Micro, "bought_usdc sold_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"),
+    *_columns(Integer, "fills settlements"),
+    *_columns(Micro, "bought_usdc sold_usdc settled_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"),
+)
+
+pnl_by_market: Final = Table(
+    "pnl_by_market",
+    _views,
+    *_columns(Text, "strategy_id account_id condition_id title slug event_slug category"),
+    *_columns(Boolean, "closed"),
+    *_columns(Integer, "open_positions"),
+    *_columns(Micro, "cost_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"),
+)
+
+pnl_by_category: Final = Table(
+    "pnl_by_category",
+    _views,
+    *_columns(Text, "strategy_id account_id category"),
+    *_columns(Integer, "markets open_positions"),
+    *_columns(Micro, "cost_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"),
+)
+
+account_money: Final = Table(
+    "account_money",
+    _views,
+    *_columns(Text, "strategy_id account_id"),
+    *_columns(Integer, "open_positions"),
+    *_columns(Micro, "start_cash_usdc cash_usdc exposure_usdc fees_usdc realized_pnl_usdc net_pnl_usdc"),
 )

@@ -1,0 +1,30 @@
+"""What most stages are wired to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from copytrade.engine.listeners import Listeners
+    from copytrade.engine.notes import Notes
+    from copytrade.engine.portfolio import Portfolio
+    from copytrade.ports.books import BookStore
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One of each."""
+
+    ledger: Ledger
+    registry: MarketRegistry
+    books: BookStore
+    portfolio: Portfolio
+    executor: ExecutionAdapter
+    listeners: Listeners
+    notes: Notes
+    clock: Clock
