@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ class Order:
     side: int
     price: int
     size: int
+    metadata: int = 0
+    builder: int = 0
 
     @property
     def is_bid(self) -> bool:
@@ -98,10 +101,14 @@ class Book:
         return self._change(order)
 
     def restate(self, change: LevelChange, *, owner: str) -> None:
-        """Make a level exactly that size, as one order; zero empties it."""
+        """Make what an owner has at a level exactly that size, as one order; zero takes it away."""
         queue = self._sides[change.is_bid].pop(change.price, deque())
+        kept = deque(resting for resting in queue if resting.order.owner != owner)
+        if kept:
+            self._sides[change.is_bid][change.price] = kept
         for resting in queue:
-            del self._by_hash[resting.order.order_hash]
+            if resting.order.owner == owner:
+                del self._by_hash[resting.order.order_hash]
         if change.size:
             order = Order(
                 order_hash=f"level-{change.is_bid}-{change.price}",
@@ -128,6 +135,12 @@ class Book:
             return None
         best = max(prices) if is_bid else min(prices)
         return prices[best][0]
+
+    def queue(self, *, is_bid: bool) -> Iterator[Resting]:
+        """Yield a side's orders in the order they match: best price first, oldest first."""
+        levels = self._sides[is_bid]
+        for price in sorted(levels, reverse=is_bid):
+            yield from levels[price]
 
     def best(self, *, is_bid: bool) -> int | None:
         """Return the best price of a side, in terms of the first outcome."""

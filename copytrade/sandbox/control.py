@@ -9,7 +9,7 @@
 
 `POST /control/...` with a JSON object; sizes and prices are decimal strings
 
-- `drop` {kind: "market"|"chain"|"rtds", code?, reason?, refuse?}: cut the sockets, or close them with a
+- `drop` {kind: "market"|"chain"|"rtds"|"user", code?, reason?, refuse?}: cut the sockets, or close them with a
   code; `refuse` is the HTTP status new ones get from now on, 0 lets them in again
 - `freeze` {kind, frozen: true, future?}: keep sockets open, answer PING, send nothing; `future`
   freezes new ones as well
@@ -25,6 +25,8 @@
 - `activity` {wallet, type: "SPLIT"|"MERGE"|"REDEEM"|..., condition, size, usdc?, token?}: something a
   wallet does other than trade, for the Data API to tell
 - `post`, `book`, `market`, `tick`, `resolve`: see `scripting.Script`
+
+For accounts that trade here: see `trading.control`.
 """
 
 from __future__ import annotations
@@ -38,9 +40,10 @@ from copytrade.sandbox.http_message import BadRequestError, Request, Response, j
 from copytrade.sandbox.ledger import FillRecord
 from copytrade.sandbox.scripting import Script
 from copytrade.sandbox.sessions import Sessions
+from copytrade.sandbox.trading.control import TradingControl
 from copytrade.sandbox.world import ReorgFate, World
 
-SOCKET_KINDS = ("market", "chain", "rtds")
+SOCKET_KINDS = ("market", "chain", "rtds", "user")
 
 Command = Callable[[dict[str, Any]], Any]
 
@@ -48,8 +51,11 @@ Command = Callable[[dict[str, Any]], Any]
 class ControlService:
     """`GET` reads, `POST` with a JSON object changes; answers are JSON."""
 
-    def __init__(self, *, world: World, faults: Faults, sessions: Sessions, data_api: DataApiService) -> None:
-        """Control the given world and its open sockets."""
+    def __init__(
+        self, *, world: World, faults: Faults, sessions: Sessions, data_api: DataApiService, trading: TradingControl
+    ) -> None:
+        """Control the given world, its open sockets and its trading floor."""
+        self._trading = trading
         self._world = world
         self._faults = faults
         self._sessions = sessions
@@ -58,6 +64,7 @@ class ControlService:
             "/fills": self._fills,
             "/state": self._state,
             "/markets": self._markets,
+            **{path: _unasked(read) for path, read in trading.reads.items()},
         }
         script = Script(world)
         self._commands: dict[str, Command] = {
@@ -78,6 +85,7 @@ class ControlService:
             "/reorg": self._reorg,
             "/activity": self._wallet_event,
             "/heal": self._heal,
+            **trading.commands,
         }
 
     def respond(self, request: Request) -> Response:
@@ -224,10 +232,15 @@ class ControlService:
         for name in Faults.__slots__:
             setattr(self._faults, name, getattr(healthy, name))
         self._world.chain.stall_finality(stalled=False)
+        self._trading.heal()
         for kind in SOCKET_KINDS:
             for session in self._sessions.of_kind(kind):
                 session.outlet.frozen = False
         return {"healed": True}
+
+
+def _unasked(read: Callable[[], Any]) -> Callable[[Request], Any]:
+    return lambda _: read()
 
 
 def fill_row(record: FillRecord) -> dict[str, Any]:

@@ -30,12 +30,14 @@ def order_filled(
     maker_amount: int,
     taker_amount: int,
     fee: int,
+    builder: int = 0,
+    metadata: int = 0,
 ) -> Event:
-    """Encode `OrderFilled` of V2 and V3; amounts in micro-units, builder and metadata zero."""
+    """Encode `OrderFilled` of V2 and V3; amounts in micro-units."""
     return Event(
         address=exchange,
         topics=(contracts.ORDER_FILLED, order_hash, topic(maker), topic(taker)),
-        data=words(side, token_id, maker_amount, taker_amount, fee, 0, 0),
+        data=words(side, token_id, maker_amount, taker_amount, fee, builder, metadata),
     )
 
 

@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from copytrade.sandbox import contracts, digest, events
 from copytrade.sandbox.book import Book, LevelChange, Order, own_price
@@ -49,6 +50,18 @@ class PendingTransaction:
         return Transaction(tx_hash=self.tx_hash, sender=self.sender, to=self.to, events=tuple(self.events))
 
 
+class Custodian(Protocol):
+    """Whoever sees to it that matches of some orders are settled, in his own time or not at all."""
+
+    def concerns(self, taker: Order, legs: Sequence[Leg]) -> bool:
+        """Say whether one of the orders is in his care."""
+        ...
+
+    def take_over(self, market: Market, taker: Order, legs: Sequence[Leg]) -> str:
+        """Take the match over and return the hash of its transaction."""
+        ...
+
+
 class Exchange:
     """Order entry for every market. All amounts are micro-units."""
 
@@ -75,6 +88,7 @@ class Exchange:
         self._held: dict[tuple[str, int], int] = defaultdict(int)
         self._orders = 0
         self._transactions = 0
+        self.custodian: Custodian | None = None
 
     def book(self, market: Market) -> Book:
         """Return the market's book."""
@@ -140,6 +154,20 @@ class Exchange:
         self._note_trade(market, taker, legs, used.tx_hash)
         return used
 
+    def prepare(self, market: Market) -> PendingTransaction:
+        """Make a transaction of its own hash that is not sent yet."""
+        self._transactions += 1
+        return PendingTransaction(
+            tx_hash=digest.derive_hash("tx", self._seed, self._transactions),
+            sender=digest.derive_address("operator", self._random.randrange(50)),
+            to=market.exchange,
+        )
+
+    def send(self, pending: PendingTransaction, market: Market, taker: Order, legs: Sequence[Leg]) -> None:
+        """Send a prepared transaction that settles a match; the next block has it."""
+        self._pending.append(pending)
+        self._call_match_orders(pending, market, taker, legs)
+
     def restate(self, market: Market, changes: Iterable[LevelChange], *, last_trade: int | None) -> None:
         """Set recorded levels without telling anybody: the recording has its own messages."""
         for change in changes:
@@ -166,13 +194,21 @@ class Exchange:
     def set_levels(
         self, market: Market, *, owner: str, bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]]
     ) -> None:
-        """Replace the whole book by resting orders of one owner; prices of the first outcome."""
+        """Replace the book by resting orders of one owner; prices of the first outcome.
+
+        Orders in somebody's care stay, and match what reaches them.
+        """
         book = self.book(market)
-        changes = [change for order in book.orders() if (change := book.cancel(order.order_hash)) is not None]
+        kept = [order for order in book.orders() if self.custodian is not None and self.custodian.concerns(order, ())]
+        gone = [order for order in book.orders() if order not in kept]
+        changes = [change for order in gone if (change := book.cancel(order.order_hash)) is not None]
         for side, levels in ((0, bids), (1, asks)):
             for price, size in levels:
                 order = self.new_order(owner=owner, outcome=YES, side=side, price=price, size=size)
-                changes.append(book.add(order, remaining=size))
+                if any(other.is_bid != order.is_bid and would_cross(order, other.book_price) for other in kept):
+                    self.submit(market, order, rest=True)
+                else:
+                    changes.append(book.add(order, remaining=size))
         self._changed(market, list({(c.is_bid, c.price): c for c in changes}.values()))
         self._publish(BookPublished(market=market, at_ms=self._timeline.now_ms))
 
@@ -237,14 +273,16 @@ class Exchange:
         messages = tuple((change,) for change in changes)
         self._publish(BookChanged(market=market, messages=messages, at_ms=now_ms))
 
-    def _settle(self, market: Market, taker: Order, legs: Sequence[Leg]) -> PendingTransaction:
+    def _settle(self, market: Market, taker: Order, legs: Sequence[Leg]) -> None:
+        if self.custodian is not None and self.custodian.concerns(taker, legs):
+            self._note_trade(market, taker, legs, self.custodian.take_over(market, taker, legs))
+            return
         pending = self._transaction(market)
         for start in range(0, len(legs), LEGS_PER_CALL_MAX):
             if start and self._random.getrandbits(1):
                 pending = self._transaction(market)
             self._call_match_orders(pending, market, taker, legs[start : start + LEGS_PER_CALL_MAX])
         self._note_trade(market, taker, legs, pending.tx_hash)
-        return pending
 
     def _call_match_orders(
         self, pending: PendingTransaction, market: Market, taker: Order, legs: Sequence[Leg]
@@ -267,12 +305,7 @@ class Exchange:
         return self._new_transaction(market)
 
     def _new_transaction(self, market: Market) -> PendingTransaction:
-        self._transactions += 1
-        pending = PendingTransaction(
-            tx_hash=digest.derive_hash("tx", self._seed, self._transactions),
-            sender=digest.derive_address("operator", self._random.randrange(50)),
-            to=market.exchange,
-        )
+        pending = self.prepare(market)
         self._pending.append(pending)
         return pending
 

@@ -23,7 +23,17 @@ READ_BYTES = 65_536
 BODY_MAX = 8 * 1024 * 1024
 HEAD_MAX = 128 * 1024
 """A lookup of 100 tokens alone has a 9 kB target."""
-REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests"}
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    425: "Too Early",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 HttpHandler = Callable[[Request], Awaitable[Response]]
 SocketHandler = Callable[[Request, WebSocket], Awaitable[None]]

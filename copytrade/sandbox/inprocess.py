@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from copytrade.sandbox.http_message import BadRequestError, Request, Response, json_response, split_target
 from copytrade.sandbox.venue import Venue, socket_kind
@@ -12,7 +13,7 @@ class LocalSocket:
     """A connection within the process; `receive` raises EOFError once it is closed."""
 
     def __init__(self, venue: Venue, kind: str) -> None:
-        """Connect to a socket of the kind `chain`, `market` or `rtds`."""
+        """Connect to a socket of the kind `chain`, `market`, `rtds` or `user`."""
         self._venue = venue
         self._inbox: asyncio.Queue[str | None] = asyncio.Queue()
         self._open = True
@@ -64,16 +65,25 @@ class LocalVenue:
         """Call the given venue."""
         self._venue = venue
 
-    async def request(self, method: str, target: str, body: bytes = b"") -> Response:
-        """Answer an HTTP request; `target` as in "/gamma/markets/keyset?limit=5"."""
+    async def request(
+        self, method: str, target: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Answer an HTTP request; `target` as in "/gamma/markets/keyset?limit=5".
+
+        Raises ConnectionResetError where the connection ends without an answer.
+        """
         path, query = split_target(target)
+        given = {name.lower(): value for name, value in (headers or {}).items()}
         try:
-            return await self._venue.respond(Request(method=method, path=path, query=query, body=body))
+            return await self._venue.respond(Request(method=method, path=path, query=query, headers=given, body=body))
         except BadRequestError as error:
             return json_response(error.body, status=error.status)
 
     def connect(self, target: str) -> LocalSocket:
-        """Open a socket at "/rpc", "/ws/market" or "/ws/rtds"; raises ConnectionRefusedError as faults say."""
+        """Open a socket at "/rpc", "/ws/market", "/ws/rtds" or "/ws/user".
+
+        Raises ConnectionRefusedError as faults say.
+        """
         path, query = split_target(target)
         if self._venue.gate(Request(method="GET", path=path, query=query)) is not None:
             raise ConnectionRefusedError(target)

@@ -141,9 +141,12 @@ def urls_of(host: str, port: int) -> dict[str, str]:
         "POLYGON_HTTP_URL": f"{http}/rpc",
         "CLOB_HTTP_URL": f"{http}/clob",
         "CLOB_MARKET_WS_URL": f"{socket}/ws/market",
+        "CLOB_USER_WS_URL": f"{socket}/ws/user",
         "RTDS_WS_URL": f"{socket}/ws/rtds",
         "GAMMA_HTTP_URL": f"{http}/gamma",
         "DATA_API_HTTP_URL": f"{http}/data",
+        "GEOBLOCK_URL": f"{http}/site/api/geoblock",
+        "RELAYER_URL": f"{http}/relayer",
         "CONTROL_URL": f"{http}/control",
     }
 

@@ -28,7 +28,7 @@ class Outlet:
     """The sending half of a session; a frozen one keeps the connection and says nothing."""
 
     def __init__(self, socket: Wire, *, kind: str, faults: Faults) -> None:
-        """Wrap an accepted socket of the kind `chain`, `market` or `rtds`."""
+        """Wrap an accepted socket of the kind `chain`, `market`, `rtds` or `user`."""
         self.kind = kind
         self.frozen = kind in faults.frozen_future
         self._socket = socket

@@ -28,6 +28,8 @@ class Fill:
     taker_amount: int
     fee: int
     order_hash: str
+    builder: int = 0
+    metadata: int = 0
 
     @property
     def size(self) -> int:
@@ -82,6 +84,8 @@ def _maker_fill(market: Market, taker: Order, leg: Leg) -> Fill:
         taker_amount=leg.size if buying else leg.maker_collateral,
         fee=0,
         order_hash=maker.order_hash,
+        builder=maker.builder,
+        metadata=maker.metadata,
     )
 
 
@@ -101,6 +105,8 @@ def _taker_fill(market: Market, taker: Order, legs: Sequence[Leg]) -> Fill:
         taker_amount=size if buying else collateral,
         fee=taker_fee_down(size=size, collateral=collateral, rate=market.fees.rate, exponent=market.fees.exponent),
         order_hash=taker.order_hash,
+        builder=taker.builder,
+        metadata=taker.metadata,
     )
 
 
@@ -179,6 +185,8 @@ def _order_filled(fill: Fill) -> Event:
         maker_amount=fill.maker_amount,
         taker_amount=fill.taker_amount,
         fee=fill.fee,
+        builder=fill.builder,
+        metadata=fill.metadata,
     )
 
 

@@ -23,10 +23,13 @@ from copytrade.sandbox.rpc import RpcService
 from copytrade.sandbox.rpc_socket import RpcSession
 from copytrade.sandbox.rtds import RtdsFeed, RtdsSession
 from copytrade.sandbox.sessions import Outlet, Sessions, Wire
+from copytrade.sandbox.trading.control import TradingControl
+from copytrade.sandbox.trading.floor import TradingFloor
+from copytrade.sandbox.trading.user_socket import UserSession
 from copytrade.sandbox.websocket import WebSocket
 from copytrade.sandbox.world import World
 
-AnySession = MarketSession | RpcSession | RtdsSession
+AnySession = MarketSession | RpcSession | RtdsSession | UserSession
 
 
 class Service(Protocol):
@@ -71,7 +74,14 @@ class Venue:
             sessions=self._rtds_sessions,
             seed=world.config.seed,
         )
-        self._control = ControlService(world=world, faults=self.faults, sessions=self._sessions, data_api=self._data)
+        self._floor = TradingFloor(world=world, now_ms=now_ms, sessions=self._user_sessions)
+        self._control = ControlService(
+            world=world,
+            faults=self.faults,
+            sessions=self._sessions,
+            data_api=self._data,
+            trading=TradingControl(floor=self._floor, world=world),
+        )
         world.listen(self._tell)
 
     async def respond(self, request: Request) -> Response:
@@ -90,6 +100,10 @@ class Venue:
             return json_response(rule.body, status=rule.status)
         if prefix == "rpc":
             return self._respond_rpc(inner)
+        if prefix == "clob" and self._floor.serves(inner):
+            return await self._floor.respond(inner)
+        if request.path in ("/site/api/geoblock", "/relayer/deployed"):
+            return self._floor.geoblock() if prefix == "site" else self._floor.deployed(inner)
         services: dict[str, Service] = {"gamma": self._gamma, "data": self._data, "clob": self._clob}
         service = services.get(prefix)
         if service is None:
@@ -114,7 +128,7 @@ class Venue:
             self.detach(session)
 
     def attach(self, kind: str, wire: Wire) -> AnySession:
-        """Open a session of the kind `chain`, `market` or `rtds` that sends through `wire`."""
+        """Open a session of the kind `chain`, `market`, `rtds` or `user` that sends through `wire`."""
         outlet = Outlet(wire, kind=kind, faults=self.faults)
         self._sockets += 1
         session = self._session(outlet, name=str(self._sockets))
@@ -126,6 +140,8 @@ class Venue:
             return RpcSession(outlet=outlet, service=self._rpc, faults=self.faults, name=name)
         if outlet.kind == "rtds":
             return RtdsSession(outlet=outlet, faults=self.faults, now_ms=lambda: self._world.now_ms, name=name)
+        if outlet.kind == "user":
+            return self._floor.open_session(outlet)
         return MarketSession(outlet=outlet, exchange=self._world.exchange, snapshot=self._snapshot)
 
     def hear(self, session: AnySession, text: str) -> None:
@@ -155,6 +171,9 @@ class Venue:
     def _rtds_sessions(self) -> list[RtdsSession]:
         return [session for session in self._sessions.of_kind("rtds") if isinstance(session, RtdsSession)]
 
+    def _user_sessions(self) -> list[UserSession]:
+        return [session for session in self._sessions.of_kind("user") if isinstance(session, UserSession)]
+
     def _tell(self, happening: Happening) -> None:
         if isinstance(happening, SettlementSent):
             self._stream.tell(happening)
@@ -182,4 +201,4 @@ def _split_prefix(path: str) -> tuple[str, str]:
 
 def socket_kind(path: str) -> str | None:
     """Return which feed a socket on this path is, None for an unknown path."""
-    return {"/rpc": "chain", "/ws/market": "market", "/ws/rtds": "rtds"}.get(path.rstrip("/"))
+    return {"/rpc": "chain", "/ws/market": "market", "/ws/rtds": "rtds", "/ws/user": "user"}.get(path.rstrip("/"))

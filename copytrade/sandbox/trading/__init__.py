@@ -1,0 +1,1 @@
+"""The half of the imitated venue that knows who is asking: credentials, orders, funds, settlement."""
