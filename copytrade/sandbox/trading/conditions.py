@@ -101,6 +101,8 @@ class Conditions:
     """`makingAmount` and `takingAmount` are micro-units, as some documents show them."""
     null_errors: bool = False
     """`errorMsg` is null where there is no error."""
+    pushes: int = 1
+    """How often the user socket says each thing."""
     forgets_closed: bool = False
     """Looking up an order that is not open any more finds nothing."""
     seed: int = 0

@@ -3,7 +3,7 @@
 `GET /control/...`
 
 - `posts`: every order of every `POST /order` and `POST /orders`, with the hash the venue computed and
-  what it was answered; requests lost on the way are there with the outcome "lost on the way"
+  what it was answered; also the refused ones, and with the outcome "lost on the way" the lost ones
 - `orders`, `trades`: what became of them, amounts in micro-units
 - `accounts`: wallets with their balances and allowances on chain, what orders and matched trades keep
   of their collateral, in micro-units
@@ -26,8 +26,8 @@
 - `venue` {version?, blocked?, country?}: what `/version` says (other orders are then refused), geoblock
 - `phantom` {wallet, matched}: collateral the venue takes for matched though nothing is
 - `limits` {enforced?, orders?: [per second, burst], cancels?, windows?: {"POST /order": n}, queue_ms?}
-- `answers` {refusals_in_body?, hashes_inline?, integer_amounts?, null_errors?, forgets_closed?}: variants
-  of answers that documents or recordings show
+- `answers` {refusals_in_body?, hashes_inline?, integer_amounts?, null_errors?, forgets_closed?, pushes?}:
+  variants of answers that documents or recordings show; how often the user socket says each thing
 
 The user socket is the kind "user" of `drop` and `freeze`. `heal` undoes all but accounts and orders.
 """
@@ -259,7 +259,8 @@ class TradingControl:
         for name in VARIANTS:
             if name in body:
                 setattr(self._conditions, name, body[name] is True)
-        return {name: getattr(self._conditions, name) for name in VARIANTS}
+        self._conditions.pushes = max(1, read_whole(body, "pushes", self._conditions.pushes))
+        return {name: getattr(self._conditions, name) for name in (*VARIANTS, "pushes")}
 
 
 def _reset(target: Conditions | Limits, healthy: Conditions | Limits) -> None:

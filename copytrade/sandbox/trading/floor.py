@@ -34,11 +34,11 @@ class TradingFloor:
         self.keys = KeyRing(seed=seed)
         self.record = Record()
         self.sessions = sessions
-        feed = UserFeed(sessions=sessions, now_ms=lambda: world.now_ms)
+        feed = UserFeed(sessions=sessions, conditions=self.conditions, now_ms=lambda: world.now_ms)
         self.desk = Desk(world=world, conditions=self.conditions, listener=feed)
         spelling = Spelling(orders=self.desk.orders, conditions=self.conditions)
         feed.connect(self.desk, spelling)
-        self._posting = Posting(
+        posting = Posting(
             world=world,
             desk=self.desk,
             record=self.record,
@@ -50,7 +50,7 @@ class TradingFloor:
             world=world,
             desk=self.desk,
             keys=self.keys,
-            posting=self._posting,
+            posting=posting,
             spelling=spelling,
             limits=self.limits,
             heartbeats=Heartbeats(timeline=world.timeline, seed=seed, expire=self._heartbeat_missed),
@@ -66,7 +66,7 @@ class TradingFloor:
         rule = self.conditions.take_trouble(request.method, request.path)
         if rule is None:
             return await self._service.respond(request)
-        return await carry(rule, request, self._service.respond, note_lost=self._posting.note_lost)
+        return await carry(rule, request, self._service.respond, lose=self._service.lose)
 
     def open_session(self, outlet: Outlet) -> UserSession:
         """Begin a user socket."""

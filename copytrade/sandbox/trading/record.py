@@ -16,7 +16,8 @@ LOST = "lost on the way"
 class Receipt:
     """One order of one post. `outcome` is the status it was answered with, or the words it was refused with.
 
-    A request that was lost on its way is here too: the trader has sent it. Amounts in micro-units.
+    A post that was lost on its way, or not even looked at ("answered 401"), is here too: the trader
+    has sent it. Amounts in micro-units.
     """
 
     at_ms: int

@@ -18,9 +18,10 @@ from copytrade.sandbox.trading.funds import SPENDERS, UNLIMITED
 from copytrade.sandbox.trading.heartbeats import Heartbeats
 from copytrade.sandbox.trading.limits import Limits
 from copytrade.sandbox.trading.posting import Posting
+from copytrade.sandbox.trading.record import LOST, Receipt
 from copytrade.sandbox.trading.shapes import Spelling
 from copytrade.sandbox.trading.wallets import SignatureType
-from copytrade.sandbox.trading.windows import check_window
+from copytrade.sandbox.trading.windows import WindowError, check_window
 from copytrade.sandbox.world import World
 
 PAGE = 100
@@ -79,7 +80,7 @@ class TradingService:
             "/cancel-all": self._cancel_all,
             "/cancel-market-orders": self._cancel_of_market,
         }
-        self._posts: dict[str, Callable[[Request, ApiKey], Awaitable[Response]]] = {
+        self._posts: dict[str, Callable[[Request, ApiKey, list[Receipt | None]], Awaitable[Response]]] = {
             "/order": posting.post_one,
             "/orders": posting.post_some,
         }
@@ -97,6 +98,31 @@ class TradingService:
 
     async def respond(self, request: Request) -> Response:
         """Answer a request that `serves` said yes to; raises BadRequestError as the venue refuses."""
+        receipts = self._receive(request)
+        try:
+            answer = await self._respond(request, receipts)
+        except WindowError as error:
+            wait = error.body.get("retry_after_seconds")
+            headers = () if wait is None else (("Retry-After", str(wait)),)
+            answer = json_response(error.body, status=error.status, headers=headers)
+        except BadRequestError as error:
+            answer = json_response(error.body, status=error.status)
+        for receipt in receipts:
+            if receipt is not None and not receipt.outcome:
+                receipt.outcome = f"answered {answer.status}"
+        return answer
+
+    def lose(self, request: Request) -> None:
+        """Record the orders of a request that never arrives."""
+        for receipt in self._receive(request):
+            if receipt is not None:
+                receipt.outcome = LOST
+
+    def _receive(self, request: Request) -> list[Receipt | None]:
+        is_post = request.method == "POST" and request.path in self._posts
+        return self._posting.receive(request) if is_post else []
+
+    async def _respond(self, request: Request, receipts: list[Receipt | None]) -> Response:
         wait_ms = self._limits.wait_ms(request.method, request.path, now_ms=self._world.now_ms)
         if wait_ms > self._limits.queue_ms:
             return _too_many(wait_ms)
@@ -107,13 +133,13 @@ class TradingService:
             return json_response(opened(request))
         key = self._keys.authorize(request, now_ms=self._world.now_ms)
         if request.method == "POST" and request.path in self._posts:
-            return await self._post(request, key)
+            return await self._post(request, key, receipts)
         if request.method == "DELETE" and request.path in self._cancels:
             return self._cancel(request, key)
         handler: Handler = self._private.get((request.method, request.path), self._order)
         return json_response(handler(request, key))
 
-    async def _post(self, request: Request, key: ApiKey) -> Response:
+    async def _post(self, request: Request, key: ApiKey, receipts: list[Receipt | None]) -> Response:
         if self._conditions.blocked:
             text = "Trading restricted in your region, please refer to available regions"
             return json_response({"error": text}, status=403)
@@ -121,7 +147,7 @@ class TradingService:
         allowed, headers = self._limits.spend(key.address, "orders", count, now_ms=self._world.now_ms)
         if not allowed:
             return _too_many(1_000, headers)
-        return _with(await self._posts[request.path](request, key), headers)
+        return _with(await self._posts[request.path](request, key, receipts), headers)
 
     def _cancel(self, request: Request, key: ApiKey) -> Response:
         check_window(self._conditions, now_ms=self._world.now_ms, cancels=True)
@@ -298,7 +324,7 @@ def _seconds(request: Request, name: str) -> int | None:
     text = request.first(name)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not re.fullmatch(r"[0-9]{1,20}", text):
         raise BadRequestError({"error": "Invalid trade params payload"})
     return int(text)
 

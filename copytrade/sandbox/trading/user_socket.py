@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from copytrade.sandbox.sessions import Outlet
+from copytrade.sandbox.trading.conditions import Conditions
 from copytrade.sandbox.trading.credentials import ApiKey, KeyRing
 from copytrade.sandbox.trading.desk import Desk
 from copytrade.sandbox.trading.feed import OrderEvent
@@ -79,9 +80,12 @@ class UserSession:
 class UserFeed:
     """Spells what happens to orders and trades for each session that may hear of it."""
 
-    def __init__(self, *, sessions: Callable[[], Sequence[UserSession]], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, *, sessions: Callable[[], Sequence[UserSession]], conditions: Conditions, now_ms: Callable[[], int]
+    ) -> None:
         """Send to whatever `sessions` returns at the time."""
         self._sessions = sessions
+        self._conditions = conditions
         self._now_ms = now_ms
         self._desk: Desk | None = None
         self._spelling: Spelling | None = None
@@ -95,7 +99,7 @@ class UserFeed:
         """Tell the order's address."""
         sessions = self._listening(order.address, order.market.condition)
         if sessions and self._spelling is not None:
-            _send(sessions, self._spelling.order_message(order, event, status=status, at_ms=self._now_ms()))
+            self._send(sessions, self._spelling.order_message(order, event, status=status, at_ms=self._now_ms()))
 
     def trade_changed(self, trade: Trade) -> None:
         """Tell every address that takes part, as taker or as maker."""
@@ -106,7 +110,12 @@ class UserFeed:
             sessions = self._listening(address, trade.market.condition)
             if sessions:
                 own = self._desk.parts_of(trade, address)
-                _send(sessions, self._spelling.trade_message(trade, own=own, at_ms=self._now_ms()))
+                self._send(sessions, self._spelling.trade_message(trade, own=own, at_ms=self._now_ms()))
+
+    def _send(self, sessions: Sequence[UserSession], message: dict[str, Any]) -> None:
+        text = json.dumps(message, separators=(",", ":"))
+        for session in list(sessions) * self._conditions.pushes:
+            session.outlet.send(text)
 
     def _listening(self, address: str, condition: str) -> list[UserSession]:
         return [session for session in self._sessions() if session.wants(address, condition)]
@@ -114,9 +123,3 @@ class UserFeed:
 
 def _conditions(value: object) -> set[str]:
     return {str(one).lower() for one in value} if isinstance(value, list) else set()
-
-
-def _send(sessions: Sequence[UserSession], message: dict[str, Any]) -> None:
-    text = json.dumps(message, separators=(",", ":"))
-    for session in sessions:
-        session.outlet.send(text)

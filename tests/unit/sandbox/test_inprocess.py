@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +47,12 @@ async def _dropped() -> None:
             venue.connect("/rpc")
         refused = await venue.request("GET", "/data/v2/trades?limit=0")
         assert refused.status == 400
+
+
+def test_nothing_that_starts_a_sandbox_loads_the_curve():
+    code = "import sys, copytrade.sandbox.command; sys.exit('coincurve' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
 
 
 def test_a_dropped_connection_ends_and_a_refused_one_does_not_begin():

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copytrade.sandbox import contracts
-from copytrade.sandbox.events import BUY
 from copytrade.sandbox.trading.conditions import Fate
 from copytrade.sandbox.trading.funds import Purse
 from tests.unit.sandbox.trader import Floor, Trader, on_floor
@@ -115,7 +114,7 @@ async def _take(floor: Floor, trader: Trader, step: Step) -> None:
     assert status in (200, 400), answer
     if step.cancels:
         await trader.call("DELETE", "/cancel-all")
-    floor.world.advance(floor.world.now_ms + step.pause_ms)
+    floor.elapse(step.pause_ms)
 
 
 @settings(max_examples=EXAMPLES)
@@ -124,8 +123,6 @@ async def _take(floor: Floor, trader: Trader, step: Step) -> None:
     fates=st.lists(st.sampled_from([Fate.OK, Fate.OK, Fate.RETRY, Fate.FAIL, Fate.NEVER]), max_size=12),
 )
 def test_no_money_and_no_share_appears_or_vanishes(steps, fates):
-    matched: list[int] = []
-
     async def story(floor):
         traders = []
         for key in KEYS:
@@ -141,10 +138,9 @@ def test_no_money_and_no_share_appears_or_vanishes(steps, fates):
             await books.check_orders()
         await floor.control("reorg", depth=2, fate="delayed")
         books.check()
-        floor.world.advance(floor.world.now_ms + 30_000)
+        floor.elapse(30_000)
         books.check()
         trades = await floor.read("trades")
-        matched.append(len(trades))
         for trade in trades:
             logs = sum(
                 log.tx_hash == trade["tx_hash"] for fill in trade["fills"] for log in floor.logs_of(fill["order_id"])
@@ -176,6 +172,5 @@ def test_the_orders_drawn_do_match_each_other():
         }
 
         assert len(kinds) >= 6
-        assert BUY == 0
 
     on_floor(story)

@@ -1,4 +1,4 @@
-"""Accepted orders live on the public books, match there, and are told of in requests and on the user socket."""
+"""Accepted orders live on the public books, match there, and end as they were asked to."""
 
 from __future__ import annotations
 
@@ -7,33 +7,19 @@ import json
 import pytest
 
 from copytrade.sandbox import contracts
-from copytrade.sandbox.trading import service
-from tests.unit.sandbox.trader import OTHER_KEY, Floor, on_floor
-
-STANDARD, NEG_RISK, V3 = "lisbon-mayor-reelected", "fed-december-no-change", "lunar-cargo-lands"
-SPORTS, CRYPTO = "epl-porto-leeds-porto", "btc-updown-15m-1795000000"
-
-
-async def _ready(floor: Floor, slug: str = STANDARD) -> int:
-    token = floor.markets[slug].tokens[0]
-    await floor.set_book(token, bids=[["0.4", "100"]], asks=[["0.5", "100"], ["0.51", "100"]])
-    return token
-
-
-async def _pass(floor: Floor, ms: int) -> None:
-    floor.world.advance(floor.world.now_ms + ms)
+from tests.unit.sandbox.trader import NEG_RISK, OTHER_KEY, STANDARD, V3, on_floor
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 3])
 @pytest.mark.parametrize("slug", [STANDARD, NEG_RISK, V3])
 def test_every_kind_of_wallet_trades_at_every_exchange(kind, slug):
     async def story(floor):
-        token = await _ready(floor, slug)
+        token = await floor.quote(slug)
         market = floor.markets[slug]
         trader = await floor.trader(kind=kind)
 
         status, answer = await trader.place(token, "BUY", "0.5", "20", "FAK")
-        await _pass(floor, 2_000)
+        floor.elapse(2_000)
 
         assert (status, answer["status"]) == (200, "matched")
         logs = floor.logs_of(answer["orderID"])
@@ -44,7 +30,7 @@ def test_every_kind_of_wallet_trades_at_every_exchange(kind, slug):
 
 def test_a_resting_order_is_seen_by_everybody_and_a_cancelled_one_is_not():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         market = floor.venue.connect("/ws/market")
         market.send_to_venue(json.dumps({"type": "market", "assets_ids": [str(token)]}))
@@ -68,7 +54,7 @@ def test_a_resting_order_is_seen_by_everybody_and_a_cancelled_one_is_not():
 
 def test_an_order_for_an_amount_spends_it_and_takes_the_better_price_as_more_shares():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
 
         _, answer = await trader.post(trader.post_body(token, "BUY", (60_000_000, 117_647_000), "FOK"))
@@ -83,7 +69,7 @@ def test_an_order_for_an_amount_spends_it_and_takes_the_better_price_as_more_sha
 
 def test_a_fill_and_kill_order_takes_what_is_there_and_the_rest_is_killed():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader(shares={str(token): "150"})
         ear = trader.listen()
 
@@ -98,7 +84,7 @@ def test_a_fill_and_kill_order_takes_what_is_there_and_the_rest_is_killed():
 
 def test_a_killed_order_is_told_of_with_the_reason_in_its_status():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         ear = trader.listen()
 
@@ -114,7 +100,7 @@ def test_a_killed_order_is_told_of_with_the_reason_in_its_status():
 
 def test_a_limit_order_takes_what_crosses_and_rests_with_what_is_left():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         ear = trader.listen()
 
@@ -140,7 +126,7 @@ def test_a_maker_is_told_of_his_fill_among_the_makers_also_when_the_taker_trades
 
         _, resting = await maker.place(market.tokens[0], "BUY", "0.43", "7")
         _, answer = await taker.place(market.tokens[1], "BUY", "0.57", "7")
-        await _pass(floor, 2_000)
+        floor.elapse(2_000)
 
         trade = next(one for one in maker_ear.heard() if one["event_type"] == "trade")
         own = [one for one in trade["maker_orders"] if one["owner"] == maker.api["apiKey"]]
@@ -172,7 +158,7 @@ def test_two_sellers_of_opposite_outcomes_are_merged_and_paid():
 
         await maker.place(market.tokens[0], "SELL", "0.43", "10")
         await taker.place(market.tokens[1], "SELL", "0.55", "10", "FAK")
-        await _pass(floor, 2_000)
+        floor.elapse(2_000)
 
         rows = {row["wallet"]: row for row in await floor.read("accounts")}
         assert rows[maker.wallet]["collateral"] == 4_300_000
@@ -186,7 +172,7 @@ def test_two_sellers_of_opposite_outcomes_are_merged_and_paid():
 
 def test_the_invented_flow_takes_an_accounts_resting_order():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await trader.place(token, "BUY", "0.45", "10")
 
@@ -204,7 +190,7 @@ def test_the_invented_flow_takes_an_accounts_resting_order():
 
 def test_a_book_set_by_hand_leaves_accounts_their_orders_and_matches_what_reaches_them():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await trader.place(token, "BUY", "0.45", "10")
 
@@ -220,15 +206,15 @@ def test_a_book_set_by_hand_leaves_accounts_their_orders_and_matches_what_reache
 
 def test_a_good_till_date_order_ends_a_minute_early():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         ear = trader.listen()
         stated = trader.now_s + 180
 
         _, answer = await trader.place(token, "BUY", "0.45", "10", "GTD", expiration=str(stated))
-        await _pass(floor, 119_000)
+        floor.elapse(119_000)
         assert len((await trader.call("GET", "/data/orders"))[1]["data"]) == 1
-        await _pass(floor, 2_000)
+        floor.elapse(2_000)
 
         assert (await trader.call("GET", "/data/orders"))[1]["data"] == []
         _, order = await trader.call("GET", f"/data/order/{answer['orderID']}")
@@ -240,7 +226,7 @@ def test_a_good_till_date_order_ends_a_minute_early():
 
 def test_a_market_that_resolves_cancels_its_orders():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         ear = trader.listen()
         await trader.place(token, "BUY", "0.45", "10")
@@ -249,95 +235,6 @@ def test_a_market_that_resolves_cancels_its_orders():
 
         assert ear.said() == ["order LIVE", "order CANCELED_MARKET_RESOLVED"]
         assert (await floor.read("accounts"))[0]["reserved"] == 0
-
-    on_floor(story)
-
-
-def test_a_sports_order_waits_meets_the_later_book_and_cannot_be_cancelled_meanwhile():
-    async def story(floor):
-        token = await _ready(floor, SPORTS)
-        trader = await floor.trader()
-        ear = trader.listen()
-
-        _, answer = await trader.place(token, "BUY", "0.5", "10")
-        assert (answer["status"], answer["makingAmount"], answer["tradeIDs"]) == ("delayed", "", [])
-        _, refused = await trader.call("DELETE", "/order", {"orderID": answer["orderID"]})
-        assert list(refused["not_canceled"]) == [answer["orderID"]]
-        await floor.set_book(token, bids=[["0.4", "100"]], asks=[["0.49", "4"]])
-        await _pass(floor, 1_000)
-
-        assert ear.said() == ["order DELAYED", "trade MATCHED", "order LIVE"]
-        _, order = await trader.call("GET", f"/data/order/{answer['orderID']}")
-        assert (order["status"], order["size_matched"]) == ("LIVE", "4")
-
-    on_floor(story)
-
-
-def test_a_delayed_order_that_finds_nothing_rests_unmatched_or_is_killed():
-    async def story(floor):
-        token = await _ready(floor, SPORTS)
-        trader = await floor.trader()
-        ear = trader.listen()
-
-        await trader.place(token, "BUY", "0.5", "10")
-        await trader.place(token, "BUY", "0.5", "10", "FAK")
-        await floor.set_book(token, bids=[["0.4", "100"]], asks=[["0.6", "4"]])
-        await _pass(floor, 1_000)
-
-        said = ear.said()
-        assert said[:3] == ["order DELAYED", "order DELAYED", "order UNMATCHED"]
-        assert said[3].startswith("order CANCELED_no orders found to match with FAK order.")
-        assert len((await trader.call("GET", "/data/orders"))[1]["data"]) == 1
-
-    on_floor(story)
-
-
-def test_a_passive_order_is_not_delayed():
-    async def story(floor):
-        for slug in (SPORTS, CRYPTO):
-            token = await _ready(floor, slug)
-            trader = await floor.trader()
-            before = floor.world.now_ms
-            _, answer = await trader.place(token, "BUY", "0.4", "10")
-            assert (answer["status"], floor.world.now_ms) == ("live", before)
-            await trader.call("DELETE", "/auth/api-key")
-
-    on_floor(story)
-
-
-def test_a_marketable_crypto_order_holds_the_answer_and_meets_the_book_of_that_moment():
-    async def story(floor):
-        token = await _ready(floor, CRYPTO)
-        trader = await floor.trader()
-        before = floor.world.now_ms
-
-        _, answer = await trader.place(token, "BUY", "0.5", "10", "FAK")
-        assert (answer["status"], floor.world.now_ms - before) == ("matched", 150)
-
-        await floor.control("delay", taker_ms=400)
-        floor.world.timeline.after(
-            100,
-            lambda: floor.world.exchange.set_levels(floor.markets[CRYPTO], owner="0x" + "ee" * 20, bids=[], asks=[]),
-        )
-        _, answer = await trader.place(token, "BUY", "0.5", "10")
-        assert (answer["status"], floor.world.now_ms - before) == ("unmatched", 550)
-
-    on_floor(story)
-
-
-@pytest.mark.parametrize("word", ["delayed", "live", "unmatched"])
-def test_any_answer_can_come_before_the_match(word):
-    async def story(floor):
-        token = await _ready(floor)
-        trader = await floor.trader()
-        await floor.control("delay", ms=3_000, word=word)
-
-        _, answer = await trader.place(token, "BUY", "0.5", "10", "FAK")
-        assert (answer["status"], answer["takingAmount"]) == (word, "")
-        await _pass(floor, 3_000)
-        _, order = await trader.call("GET", f"/data/order/{answer['orderID']}")
-
-        assert order["size_matched"] == "10"
 
     on_floor(story)
 
@@ -354,6 +251,21 @@ def test_a_wallet_does_not_trade_with_itself():
 
         assert answer["status"] == "live"
         assert "order CANCELED" in ear.said()
+
+    on_floor(story)
+
+
+def test_a_wallets_own_orders_do_not_fill_its_fill_or_kill():
+    async def story(floor):
+        token = floor.markets[STANDARD].tokens[0]
+        await floor.set_book(token)
+        trader = await floor.trader(shares={str(token): "10"})
+        await trader.place(token, "SELL", "0.5", "10")
+
+        status, answer = await trader.place(token, "BUY", "0.5", "10", "FOK")
+
+        assert (status, answer["error"][:37]) == (400, "order couldn't be fully filled. FOK o")
+        assert len((await trader.call("GET", "/data/orders"))[1]["data"]) == 1
 
     on_floor(story)
 
@@ -392,164 +304,14 @@ def test_every_cancel_says_what_it_cancelled():
     on_floor(story)
 
 
-def test_orders_and_trades_come_in_pages_and_can_be_asked_for_by_what_they_are(monkeypatch):
-    monkeypatch.setattr(service, "PAGE", 2)
-
-    async def story(floor):
-        token = await _ready(floor)
-        trader = await floor.trader()
-        for price in ("0.41", "0.42", "0.43"):
-            await trader.place(token, "BUY", price, "10")
-        for _ in range(3):
-            await trader.place(token, "BUY", "0.5", "10", "FAK")
-            await _pass(floor, 2_000)
-
-        for path in ("/data/orders", "/data/trades"):
-            _, first = await trader.call("GET", path)
-            _, second = await trader.call("GET", path, query=f"?next_cursor={first['next_cursor']}")
-            assert [len(first["data"]), len(second["data"])] == [2, 1]
-            assert (first["next_cursor"], second["next_cursor"]) == ("Mg==", "LTE=")
-            assert (await trader.call("GET", path, query="?next_cursor=MA=="))[1] == first
-            assert (await trader.call("GET", path, query="?next_cursor=LTE="))[1]["data"] == []
-            assert (await trader.call("GET", path, query="?next_cursor=no"))[0] == 400
-            chosen = second["data"][0]["id"]
-            assert len((await trader.call("GET", path, query=f"?id={chosen}"))[1]["data"]) == 1
-            assert (await trader.call("GET", path, query="?asset_id=12"))[1]["data"] == []
-        _, all_trades = await trader.call("GET", "/data/trades")
-        newest = int(all_trades["data"][0]["match_time"])
-        assert len((await trader.call("GET", "/data/trades", query=f"?after={newest - 1}"))[1]["data"]) == 1
-        assert len((await trader.call("GET", "/data/trades", query=f"?before={newest}"))[1]["data"]) == 2
-        by_wallet = f"?maker_address={trader.wallet}"
-        assert len((await trader.call("GET", "/data/trades", query=by_wallet))[1]["data"]) == 2
-        assert (await trader.call("GET", "/data/trades", query="?after=x"))[0] == 400
-
-    on_floor(story)
-
-
-def test_orders_and_trades_of_others_are_not_shown():
-    async def story(floor):
-        token = await _ready(floor)
-        trader, stranger = await floor.trader(), await floor.trader(OTHER_KEY)
-        ear = stranger.listen()
-        _, resting = await trader.place(token, "BUY", "0.45", "10")
-        await trader.place(token, "BUY", "0.5", "10", "FAK")
-
-        assert await stranger.call("GET", f"/data/order/{resting['orderID']}") == (200, None)
-        assert (await stranger.call("GET", "/data/orders"))[1]["data"] == []
-        assert (await stranger.call("GET", "/data/trades"))[1]["data"] == []
-        assert ear.said() == []
-
-    on_floor(story)
-
-
-def test_answers_have_the_variants_that_documents_show():
-    async def story(floor):
-        token = await _ready(floor)
-        trader = await floor.trader()
-        _, usual = await trader.place(token, "BUY", "0.5", "10", "FAK")
-        await floor.control("answers", hashes_inline=True, integer_amounts=True, null_errors=True, forgets_closed=True)
-        _, other = await trader.place(token, "BUY", "0.5", "10", "FAK")
-
-        assert (usual["transactionsHashes"], usual["makingAmount"], usual["errorMsg"]) == ([], "5", "")
-        assert (len(other["transactionsHashes"]), other["makingAmount"], other["errorMsg"]) == (1, "5000000", None)
-        assert len(usual["tradeIDs"]) == 1
-        assert await trader.call("GET", f"/data/order/{other['orderID']}") == (200, None)
-
-    on_floor(story)
-
-
-def test_balances_are_of_the_wallet_that_the_kind_of_signature_means():
-    async def story(floor):
-        market, newer = floor.markets[STANDARD], floor.markets[V3]
-        shares = {str(market.tokens[0]): "12.5", str(newer.tokens[0]): "3"}
-        trader = await floor.trader(kind=3, collateral="77.5", shares=shares, approve="none")
-
-        async def balance(query: str) -> tuple[str, set[str]]:
-            status, answer = await trader.call("GET", "/balance-allowance", query=f"?{query}")
-            assert status == 200
-            return answer["balance"], set(answer["allowances"].values())
-
-        assert await balance("asset_type=COLLATERAL&signature_type=3") == ("77500000", {"0"})
-        assert await balance("asset_type=COLLATERAL&signature_type=0") == ("0", {"0"})
-        assert await balance("asset_type=COLLATERAL&signature_type=1") == ("0", {"0"})
-        conditional = f"token_id={market.tokens[0]}&signature_type=3"
-        position = f"token_id={newer.tokens[0]}&signature_type=3"
-        assert (await balance(f"asset_type=CONDITIONAL&{conditional}"))[0] == "12500000"
-        assert (await balance(f"asset_type=CONDITIONAL-V2&{conditional}"))[0] == "0"
-        assert (await balance(f"asset_type=CONDITIONAL-V2&{position}"))[0] == "3000000"
-        await floor.control("account", wallet=trader.wallet, approve="all")
-        unlimited = str(2**256 - 1)
-        assert await balance("asset_type=COLLATERAL&signature_type=3") == ("77500000", {unlimited})
-        assert (await balance(f"asset_type=CONDITIONAL&{conditional}"))[1] == {unlimited}
-        for query in ("asset_type=OTHER", "asset_type=COLLATERAL&signature_type=9"):
-            assert (await trader.call("GET", "/balance-allowance", query=f"?{query}"))[0] == 400
-
-    on_floor(story)
-
-
-def test_the_user_socket_tells_of_chosen_markets_only_and_answers_pings():
-    async def story(floor):
-        first, second = floor.markets[STANDARD], floor.markets[NEG_RISK]
-        trader = await floor.trader()
-        ear = trader.listen(first.condition)
-
-        ear.socket.send_to_venue("PING")
-        assert await ear.socket.receive() == "PONG"
-        await trader.place(first.tokens[0], "BUY", "0.2", "5")
-        await trader.place(second.tokens[0], "BUY", "0.2", "5")
-        assert [one["market"] for one in ear.heard()] == [first.condition]
-        ear.socket.send_to_venue(json.dumps({"operation": "subscribe", "markets": [second.condition]}))
-        await trader.place(second.tokens[0], "BUY", "0.2", "6")
-        ear.socket.send_to_venue(json.dumps({"operation": "unsubscribe", "markets": [first.condition]}))
-        await trader.place(first.tokens[0], "BUY", "0.2", "6")
-        assert [one["market"] for one in ear.heard()] == [second.condition]
-
-    on_floor(story)
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        {"type": "user"},
-        {"type": "market", "auth": {}},
-        {"type": "user", "auth": {"apiKey": "x", "secret": "y", "passphrase": "z"}},
-    ],
-)
-def test_a_user_socket_without_good_credentials_is_cut(frame):
-    async def story(floor):
-        socket = floor.venue.connect("/ws/user")
-        socket.send_to_venue(json.dumps(frame))
-        with pytest.raises(EOFError):
-            await socket.receive()
-
-    on_floor(story)
-
-
-def test_a_frozen_user_socket_answers_pings_and_says_nothing():
-    async def story(floor):
-        token = await _ready(floor)
-        trader = await floor.trader()
-        ear = trader.listen()
-        await floor.control("freeze", kind="user")
-        await trader.place(token, "BUY", "0.2", "5")
-        ear.socket.send_to_venue("PING")
-        assert await ear.socket.receive() == "PONG"
-        assert ear.heard() == []
-        await floor.control("heal")
-        await trader.place(token, "BUY", "0.2", "6")
-        assert len(ear.heard()) == 1
-
-    on_floor(story)
-
-
 def test_what_an_order_is_tagged_with_is_on_chain():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         _, answer = await trader.place(
             token, "BUY", "0.5", "10", "FAK", metadata="0x" + "ab" * 32, builder="0x" + "cd" * 32
         )
-        await _pass(floor, 2_000)
+        floor.elapse(2_000)
 
         log = floor.logs_of(answer["orderID"])[0]
         assert log.data.endswith("cd" * 32 + "ab" * 32)

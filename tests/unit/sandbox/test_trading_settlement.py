@@ -18,10 +18,6 @@ async def _bought(floor: Floor, trader: Trader, shares: str = "10") -> dict:
     return (await trader.place(token, "BUY", "0.5", shares, "FAK"))[1]
 
 
-def _pass(floor: Floor, ms: int) -> None:
-    floor.world.advance(floor.world.now_ms + ms)
-
-
 async def _statuses(trader: Trader) -> list[str]:
     return [row["status"] for row in (await trader.call("GET", "/data/trades"))[1]["data"]]
 
@@ -33,9 +29,9 @@ def test_a_trade_is_matched_then_mined_then_confirmed_and_is_one_log_of_its_orde
         answer = await _bought(floor, trader)
 
         assert await _statuses(trader) == ["TRADE_STATUS_MATCHED_NOT_BROADCASTED"]
-        _pass(floor, 100)
+        floor.elapse(100)
         assert await _statuses(trader) == ["TRADE_STATUS_MATCHED"]
-        _pass(floor, 10_000)
+        floor.elapse(10_000)
         assert await _statuses(trader) == ["TRADE_STATUS_CONFIRMED"]
         pushed = [one for one in ear.heard() if one["event_type"] == "trade"]
 
@@ -54,7 +50,7 @@ def test_a_failed_trade_is_retried_fails_and_never_has_a_log_nor_moves_money():
         ear = trader.listen()
         await floor.control("settlement", failure_rate=1, retries=2)
         answer = await _bought(floor, trader)
-        _pass(floor, 60_000)
+        floor.elapse(60_000)
 
         pushed = [one for one in ear.heard() if one["event_type"] == "trade"]
         assert [one["status"] for one in pushed] == ["MATCHED", "RETRYING", "RETRYING", "FAILED"]
@@ -74,7 +70,7 @@ def test_a_retried_trade_is_mined_under_another_hash():
         ear = trader.listen()
         await floor.control("settlement", next=["retry"], retry_ms=500)
         answer = await _bought(floor, trader)
-        _pass(floor, 10_000)
+        floor.elapse(10_000)
 
         pushed = [one for one in ear.heard() if one["event_type"] == "trade"]
         assert [one["status"] for one in pushed] == ["MATCHED", "RETRYING", "MINED", "CONFIRMED"]
@@ -89,7 +85,7 @@ def test_a_trade_that_is_never_sent_stays_matched_and_keeps_its_money_locked():
         trader = await floor.trader()
         await floor.control("settlement", next=["never"])
         await _bought(floor, trader)
-        _pass(floor, 600_000)
+        floor.elapse(600_000)
 
         assert await _statuses(trader) == ["TRADE_STATUS_MATCHED_NOT_BROADCASTED"]
         assert (await floor.read("accounts"))[0]["matched"] == 5_100_000
@@ -104,7 +100,7 @@ def test_of_one_order_some_trades_can_fail():
         trader = await floor.trader()
         await floor.control("settlement", next=["ok", "fail"], retries=0)
         _, answer = await trader.place(token, "BUY", "0.57", "80", "FAK")
-        _pass(floor, 10_000)
+        floor.elapse(10_000)
 
         assert len(answer["tradeIDs"]) == 2
         assert sorted(await _statuses(trader)) == ["TRADE_STATUS_CONFIRMED", "TRADE_STATUS_FAILED"]
@@ -121,7 +117,7 @@ def test_money_that_left_the_wallet_unseen_makes_a_ghost_fill():
         await floor.control("account", wallet=trader.wallet, collateral="1", unseen=True)
         answer = await _bought(floor, trader)
         assert answer["status"] == "matched"
-        _pass(floor, 60_000)
+        floor.elapse(60_000)
 
         assert await _statuses(trader) == ["TRADE_STATUS_FAILED"]
         query = "?asset_type=COLLATERAL&signature_type=0"
@@ -139,7 +135,7 @@ def test_two_trades_cannot_spend_the_same_money():
         await floor.control("account", wallet=trader.wallet, collateral="6", unseen=True)
         await _bought(floor, trader)
         await _bought(floor, trader)
-        _pass(floor, 60_000)
+        floor.elapse(60_000)
 
         assert sorted(await _statuses(trader)) == ["TRADE_STATUS_CONFIRMED", "TRADE_STATUS_FAILED"]
         assert (await floor.read("accounts"))[0]["collateral"] == 6_000_000 - 5_100_000
@@ -155,11 +151,11 @@ def test_a_reorg_takes_a_trade_back_with_its_money_and_may_mine_it_again(fate, s
     async def story(floor):
         trader = await floor.trader()
         answer = await _bought(floor, trader)
-        _pass(floor, 1_600)
+        floor.elapse(1_600)
         assert await _statuses(trader) == ["TRADE_STATUS_MINED"]
 
         await floor.control("reorg", depth=1, fate=fate)
-        _pass(floor, 20_000)
+        floor.elapse(20_000)
 
         assert await _statuses(trader) == [f"TRADE_STATUS_{status}"]
         assert (await floor.read("accounts"))[0]["collateral"] == collateral
@@ -173,10 +169,10 @@ def test_a_stalled_finality_leaves_trades_mined():
         trader = await floor.trader()
         await floor.control("finality", stalled=True)
         await _bought(floor, trader)
-        _pass(floor, 30_000)
+        floor.elapse(30_000)
         assert await _statuses(trader) == ["TRADE_STATUS_MINED"]
         await floor.control("finality", stalled=False)
-        _pass(floor, 2_000)
+        floor.elapse(2_000)
         assert await _statuses(trader) == ["TRADE_STATUS_CONFIRMED"]
 
     on_floor(story)
@@ -191,7 +187,7 @@ def test_a_match_is_printed_for_everybody_under_the_hash_its_trade_first_had():
         await floor.control("settlement", next=["fail"], retries=0)
         await floor.control("answers", hashes_inline=True)
         answer = await _bought(floor, trader)
-        _pass(floor, 200)
+        floor.elapse(200)
 
         inbox = market._inbox
         heard = [json.loads(inbox.get_nowait()) for _ in range(inbox.qsize())]
@@ -210,7 +206,7 @@ def test_other_peoples_settlements_are_not_held_up():
         posted = await floor.control(
             "post", leader="sweeper", token=str(floor.markets[STANDARD].tokens[0]), side="BUY", size="8", price="0.5"
         )
-        _pass(floor, 2_000)
+        floor.elapse(2_000)
 
         assert len(floor.logs_of(posted["order_hash"])) == 1
 

@@ -1,4 +1,4 @@
-"""Windows, lost answers, rate limits and the dead-man switch, switched on from outside."""
+"""Windows, lost answers and blocked places, switched on from outside; and the record that remembers it all."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ import json
 
 import pytest
 
-from tests.unit.sandbox.trader import OTHER_KEY, Floor, on_floor
-
-STANDARD = "lisbon-mayor-reelected"
-
-
-async def _ready(floor: Floor) -> int:
-    token = floor.markets[STANDARD].tokens[0]
-    await floor.set_book(token, bids=[["0.4", "100"]], asks=[["0.5", "100"]])
-    return token
+from tests.unit.sandbox.trader import on_floor
 
 
 def test_after_a_restart_come_two_minutes_of_post_only_orders():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("engine", mode="restarting", for_ms=90_000, post_only_ms=120_000, key="error_msg")
         cancel = ("DELETE", "/cancel-all")
@@ -49,7 +41,7 @@ def test_after_a_restart_come_two_minutes_of_post_only_orders():
 
 def test_in_a_batch_post_only_mode_answers_for_each_order():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("engine", mode="post_only", for_ms=60_000)
         bodies = [trader.order(token, "BUY", "0.4", "10"), trader.order(token, "BUY", "0.4", "10", postOnly=True)]
@@ -82,7 +74,7 @@ def test_in_a_batch_post_only_mode_answers_for_each_order():
 )
 def test_trading_can_be_closed_until_it_is_opened_again(mode, text, cancels):
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("engine", mode=mode)
 
@@ -97,7 +89,7 @@ def test_trading_can_be_closed_until_it_is_opened_again(mode, text, cancels):
 
 def test_a_lost_request_was_sent_and_did_nothing():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("trouble", kind="lost_request", target="POST /order")
         body = trader.order(token, "BUY", "0.4", "10")
@@ -115,7 +107,7 @@ def test_a_lost_request_was_sent_and_did_nothing():
 
 def test_a_lost_answer_was_an_order():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("trouble", kind="lost_response", target="POST /order")
         body = trader.order(token, "BUY", "0.4", "10")
@@ -131,13 +123,12 @@ def test_a_lost_answer_was_an_order():
 
 def test_a_late_answer_is_the_right_one():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("trouble", kind="late_response", target="POST /order", ms=60_000)
         before = floor.world.now_ms
 
         assert (await trader.place(token, "BUY", "0.4", "10"))[1]["status"] == "live"
-        floor.world.advance(floor.world.now_ms)
         assert floor.venue._venue._now_ms() - before == 60_000
 
     on_floor(story)
@@ -145,7 +136,7 @@ def test_a_late_answer_is_the_right_one():
 
 def test_a_request_delivered_twice_is_one_order_and_its_poster_hears_of_the_second():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("trouble", kind="duplicate", target="POST /order")
 
@@ -162,7 +153,7 @@ def test_a_request_delivered_twice_is_one_order_and_its_poster_hears_of_the_seco
 
 def test_a_page_of_the_proxy_comes_instead_of_an_answer():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         page = "<html><title>Attention Required! | Cloudflare</title></html>"
         await floor.control("trouble", kind="status", status=403, body=page, target="POST /order")
@@ -178,7 +169,7 @@ def test_a_page_of_the_proxy_comes_instead_of_an_answer():
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_server_error_may_hide_an_order(applied):
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("trouble", kind="status", status=500, applied=applied, body={"error": "order timed out"})
 
@@ -192,7 +183,7 @@ def test_trouble_can_be_rare_and_comes_at_the_same_places_for_the_same_seed():
     seen = []
 
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await floor.control("trouble", kind="status", status=500, rate=0.3, count=1_000)
         seen.append([(await trader.place(token, "BUY", "0.2", "5"))[0] for _ in range(40)])
@@ -204,99 +195,9 @@ def test_trouble_can_be_rare_and_comes_at_the_same_places_for_the_same_seed():
     assert 4 < seen[0].count(500) < 24
 
 
-def test_too_many_requests_say_how_long_to_wait():
-    async def story(floor):
-        token = await _ready(floor)
-        trader = await floor.trader()
-        await floor.control("trouble", kind="status", status=429, retry_after=7, body={"error": "Too Many Requests"})
-        answer = await trader.respond("POST", "/order", trader.order(token, "BUY", "0.4", "10"))
-        assert (answer.status, dict(answer.headers)["Retry-After"]) == (429, "7")
-
-    on_floor(story)
-
-
-def test_the_signers_bucket_warns_and_refuses_once_it_is_enforced():
-    async def story(floor):
-        token = await _ready(floor)
-        trader = await floor.trader()
-        await floor.control("limits", orders=[1, 2])
-
-        async def post() -> tuple[int, dict[str, str]]:
-            answer = await trader.respond("POST", "/order", trader.order(token, "BUY", "0.2", "5"))
-            return answer.status, dict(answer.headers)
-
-        seen = [await post() for _ in range(3)]
-        assert [status for status, _ in seen] == [200] * 3
-        assert [headers["Poly-RateLimit-Remaining"] for _, headers in seen] == ["1", "0", "0"]
-        assert [headers.get("Poly-RateLimit-Warning") for _, headers in seen] == [None, None, "true"]
-        assert int(seen[0][1]["Poly-RateLimit-Reset"]) == trader.now_s + 1
-        await floor.control("limits", enforced=True)
-        status, headers = await post()
-        assert (status, headers["Retry-After"], headers["Poly-RateLimit-Tier"]) == (429, "1", "standard")
-        await asyncio.sleep(1)
-        assert (await post())[0] == 200
-        bodies = [trader.order(token, "BUY", "0.2", "5") for _ in range(2)]
-        await asyncio.sleep(1)
-        assert (await trader.call("POST", "/orders", bodies))[0] == 429
-        assert (await post())[0] == 200
-        assert (await trader.call("DELETE", "/cancel-all"))[0] == 200
-
-    on_floor(story)
-
-
-def test_requests_beyond_the_window_wait_for_their_place_or_are_refused():
-    async def story(floor):
-        await _ready(floor)
-        trader = await floor.trader()
-        await floor.control("limits", windows={"GET /data/orders": 2}, queue_ms=10_000)
-
-        async def ask() -> tuple[int, int]:
-            before = floor.venue._venue._now_ms()
-            status, _ = await trader.call("GET", "/data/orders")
-            return status, floor.venue._venue._now_ms() - before
-
-        assert [await ask() for _ in range(3)] == [(200, 0), (200, 0), (200, 10_000)]
-        await floor.control("limits", queue_ms=0)
-        assert [(await ask())[0] for _ in range(3)] == [200, 429, 429]
-
-    on_floor(story)
-
-
-def test_a_missed_heartbeat_cancels_every_order_of_the_key():
-    async def story(floor):
-        token = await _ready(floor)
-        trader, other = await floor.trader(), await floor.trader(OTHER_KEY)
-        for one in (trader, other):
-            await one.place(token, "BUY", "0.2", "5")
-
-        async def beat(heartbeat_id: str) -> tuple[int, dict]:
-            return await trader.call("POST", "/v1/heartbeats", {"heartbeat_id": heartbeat_id})
-
-        _, first = await beat("")
-        await asyncio.sleep(8)
-        status, second = await beat(first["heartbeat_id"])
-        assert (status, second["heartbeat_id"] != first["heartbeat_id"]) == (200, True)
-        assert await beat("wrong") == (
-            400,
-            {"error_msg": "Invalid Heartbeat ID", "heartbeat_id": second["heartbeat_id"]},
-        )
-        await asyncio.sleep(9)
-        assert len((await trader.call("GET", "/data/orders"))[1]["data"]) == 1
-        await asyncio.sleep(6)
-        assert (await trader.call("GET", "/data/orders"))[1]["data"] == []
-        assert len((await other.call("GET", "/data/orders"))[1]["data"]) == 1
-        await trader.place(token, "BUY", "0.2", "6")
-        await asyncio.sleep(60)
-        assert len((await trader.call("GET", "/data/orders"))[1]["data"]) == 1
-        assert (await trader.call("POST", "/heartbeats"))[1] == {"status": "ok"}
-        assert (await beat(""))[0] == 200
-
-    on_floor(story)
-
-
 def test_from_a_blocked_place_everything_but_trading_works():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
 
         async def where() -> dict:
@@ -313,7 +214,7 @@ def test_from_a_blocked_place_everything_but_trading_works():
 
 def test_healing_ends_every_trouble_and_leaves_accounts_and_orders():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         await trader.place(token, "BUY", "0.2", "5")
         await floor.control("engine", mode="disabled")
@@ -324,16 +225,61 @@ def test_healing_ends_every_trouble_and_leaves_accounts_and_orders():
         await floor.control("heal")
 
         assert (await trader.place(token, "BUY", "0.5", "10", "FAK"))[1]["status"] == "matched"
-        floor.world.advance(floor.world.now_ms + 2_000)
+        floor.elapse(2_000)
         assert [one["status"] for one in await floor.read("trades")] == ["MINED"]
         assert [one["status"] for one in await floor.read("orders")] == ["LIVE", "MATCHED"]
 
     on_floor(story)
 
 
+def test_every_post_is_in_the_record_however_it_was_answered():
+    async def story(floor):
+        token = await floor.quote()
+        trader = await floor.trader()
+        body = trader.order(token, "BUY", "0.4", "10")
+        await floor.control("venue", blocked=True)
+        await trader.post(body)
+        await floor.control("heal")
+        await floor.control("credentials", revoke=True)
+        await trader.post(body)
+        await floor.control("trouble", kind="status", status=403, body="<html>")
+        await trader.respond("POST", "/order", body)
+        posts = await floor.read("posts")
+
+        assert [one["outcome"] for one in posts] == ["answered 403", "answered 401", "lost on the way"]
+        assert len({one["order_id"] for one in posts}) == 1
+
+    on_floor(story)
+
+
+def test_a_window_says_in_a_header_too_how_long_it_lasts():
+    async def story(floor):
+        token = await floor.quote()
+        trader = await floor.trader()
+        await floor.control("engine", mode="post_only", for_ms=42_000)
+        answer = await trader.respond("POST", "/order", trader.order(token, "BUY", "0.4", "10"))
+
+        assert dict(answer.headers)["Retry-After"] == "42"
+
+    on_floor(story)
+
+
+def test_the_user_socket_can_say_everything_twice():
+    async def story(floor):
+        token = await floor.quote()
+        trader = await floor.trader()
+        ear = trader.listen()
+        await floor.control("answers", pushes=2)
+        await trader.place(token, "BUY", "0.4", "10")
+
+        assert ear.said() == ["order LIVE", "order LIVE"]
+
+    on_floor(story)
+
+
 def test_the_record_never_shows_a_signature_or_a_secret():
     async def story(floor):
-        token = await _ready(floor)
+        token = await floor.quote()
         trader = await floor.trader()
         body = trader.order(token, "BUY", "0.5", "10", "FAK")
         await trader.post(body)
@@ -342,44 +288,5 @@ def test_the_record_never_shows_a_signature_or_a_secret():
         assert body["order"]["signature"][2:] not in shown
         assert trader.api["secret"] not in shown
         assert trader.api["passphrase"] not in shown
-
-    on_floor(story)
-
-
-@pytest.mark.parametrize(
-    ("command", "body", "named"),
-    [
-        ("account", {}, "wallet"),
-        ("account", {"wallet": "0x" + "1" * 40, "type": 4}, "type"),
-        ("account", {"wallet": "0x" + "1" * 40, "collateral": "-1"}, "collateral"),
-        ("account", {"wallet": "0x" + "1" * 40, "collateral": "0.0000001"}, "collateral"),
-        ("account", {"wallet": "0x" + "1" * 40, "shares": {"x": "1"}}, "shares"),
-        ("account", {"wallet": "0x" + "1" * 40, "shares": []}, "shares"),
-        ("account", {"wallet": "0x" + "1" * 40, "approve": "some"}, "approve"),
-        ("account", {"wallet": "0x" + "1" * 40, "owner": "me"}, "owner"),
-        ("account", {"wallet": "0x" + "1" * 40, "session_signers": "me"}, "session_signers"),
-        ("settlement", {"failure_rate": 2}, "failure_rate"),
-        ("settlement", {"next": ["perhaps"]}, "next"),
-        ("settlement", {"next": "fail"}, "next"),
-        ("settlement", {"retries": -1}, "retries"),
-        ("engine", {"mode": "broken"}, "mode"),
-        ("engine", {"mode": "disabled", "key": "text"}, "key"),
-        ("trouble", {"kind": "bad"}, "kind"),
-        ("trouble", {"kind": "status", "rate": "often"}, "rate"),
-        ("trouble", {"kind": "status", "target": 3}, "target"),
-        ("credentials", {}, "revoke"),
-        ("phantom", {"wallet": "0x" + "1" * 40}, "matched"),
-        ("limits", {"orders": [1]}, "orders"),
-        ("limits", {"windows": {"POST /order": "x"}}, "POST /order"),
-        ("limits", {"windows": 1}, "windows"),
-        ("delay", {"ms": "soon"}, "ms"),
-    ],
-)
-def test_a_wrong_command_names_what_is_wrong(command, body, named):
-    async def story(floor):
-        answer = await floor.venue.request("POST", f"/control/{command}", json.dumps(body).encode())
-
-        assert answer.status == 400
-        assert json.loads(answer.body)["error"].startswith(f"{named}: ")
 
     on_floor(story)

@@ -29,6 +29,10 @@ ADDRESS = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
 ATTESTATION = "This message attests that I control the given wallet"
 ZERO = "0x" + "00" * 32
 
+STANDARD, NEG_RISK, V3 = "lisbon-mayor-reelected", "fed-december-no-change", "lunar-cargo-lands"
+SPORTS, CRYPTO = "epl-porto-leeds-porto", "btc-updown-15m-1795000000"
+"""Markets of each exchange, and of each delay."""
+
 ORDER_FIELDS = [
     ("salt", "uint256"),
     ("maker", "address"),
@@ -73,6 +77,16 @@ class Floor:
 
     async def set_book(self, token: int, *, bids: list[list[str]] = (), asks: list[list[str]] = ()) -> None:
         await self.control("book", token=str(token), bids=list(bids), asks=list(asks))
+
+    async def quote(self, slug: str = STANDARD) -> int:
+        """Give a market's first token a little book, and return the token."""
+        token = self.markets[slug].tokens[0]
+        await self.set_book(token, bids=[["0.4", "100"]], asks=[["0.5", "100"], ["0.51", "100"]])
+        return token
+
+    def elapse(self, ms: int) -> None:
+        """Let the world live on, ahead of the clock."""
+        self.world.advance(self.world.now_ms + ms)
 
     def book(self, market: Market, outcome: int = 0) -> tuple[list, list]:
         return self.world.exchange.book(market).view(outcome)
@@ -266,3 +280,22 @@ def on_floor(story: Callable[[Floor], Awaitable[None]], **config: Any) -> None:
 
 def _fields(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "type": kind} for name, kind in pairs]
+
+
+def refuses(text: str, make: Callable[[Trader, int], object], *, named: bool = False, **account: Any) -> None:
+    """Post what `make` returns for a trader and a token; the answer is 400 with the text."""
+
+    async def story(floor):
+        token = await floor.quote()
+        trader = await floor.trader(**account)
+        body = make(trader, token)
+        status, answer = await trader.post(body)
+        posted = (await floor.read("posts"))[-1:]
+
+        order_id = posted[0]["order_id"] if posted else ""
+        expected = text.replace("ORDER", order_id).replace("WALLET", trader.wallet).replace("TOKEN", str(token))
+        assert (status, answer) == (400, {"error": expected} | ({"orderID": order_id} if named else {}))
+        assert all(one["outcome"] == expected for one in posted)
+        assert (await floor.read("accounts"))[0]["reserved"] == 0
+
+    on_floor(story)
