@@ -65,7 +65,7 @@ class AnswerRule:
 
 @dataclass(slots=True, kw_only=True)
 class DelayRule:
-    """The next `remaining` orders are answered with `word` and meet the book `ms` later, or never (`matches`)."""
+    """The next `remaining` orders are answered with `word`; `ms` later they meet the book, or time out (`matches`)."""
 
     word: str
     ms: int

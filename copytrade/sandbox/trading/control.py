@@ -20,8 +20,8 @@
 - `trouble` {kind: "lost_request"|"lost_response"|"late_response"|"duplicate"|"status", target: "POST /order",
   count: 1, rate: 1, ms?, status?, body?, applied?, retry_after?}: what happens to requests or answers;
   `status` replaces the answer, by a page when `body` is text, and acts on the request if `applied`
-- `delay` {ms, word: "delayed", matches: true, count: 1} and {taker_ms}: orders answered before they match;
-  how long marketable orders are held where the market says so
+- `delay` {ms, word: "delayed", matches: true, count: 1} and {taker_ms}: orders answered before they match,
+  or time out unmatched; how long marketable orders are held where the market says so
 - `credentials` {revoke: true, address?}: keys are refused until derived again, their sockets are cut
 - `venue` {version?, blocked?, country?}: what `/version` says (other orders are then refused), geoblock
 - `phantom` {wallet, matched}: collateral the venue takes for matched though nothing is

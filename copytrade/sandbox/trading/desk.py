@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from copytrade.sandbox.book import Order
@@ -11,7 +12,7 @@ from copytrade.sandbox.market import Market
 from copytrade.sandbox.matching import Leg
 from copytrade.sandbox.trading import rules
 from copytrade.sandbox.trading.conditions import Conditions, DelayRule
-from copytrade.sandbox.trading.cover import Cover
+from copytrade.sandbox.trading.cover import SHORT, Cover
 from copytrade.sandbox.trading.feed import AccountListener, OrderEvent
 from copytrade.sandbox.trading.funds import Funds
 from copytrade.sandbox.trading.orders import OrderStatus, PlacedOrder, PlacedOrders
@@ -19,7 +20,7 @@ from copytrade.sandbox.trading.refusal import RefusedError
 from copytrade.sandbox.trading.signature import WRONG_VERSION, find_fault, order_hash
 from copytrade.sandbox.trading.signed_order import OrderType, SignedOrder
 from copytrade.sandbox.trading.sizing import Prospect, foresee
-from copytrade.sandbox.trading.trades import Settlements, Trade
+from copytrade.sandbox.trading.trades import KEPT_MAX, Settlements, Trade
 from copytrade.sandbox.trading.wallets import Accounts, SignatureType
 from copytrade.sandbox.world import World
 
@@ -47,6 +48,7 @@ class Desk:
         self._exchange = world.exchange
         self._conditions = conditions
         self._listener = listener
+        self._traded: dict[str, deque[Trade]] = {}
         self.settlements = Settlements(
             exchange=world.exchange,
             timeline=world.timeline,
@@ -96,6 +98,8 @@ class Desk:
 
     def delay_of(self, order: PlacedOrder) -> DelayRule | None:
         """Return the delay after which an order is matched while its poster is told something else already."""
+        if order.signed.post_only:
+            return None
         forced = self._conditions.take_delay()
         if forced is not None:
             return forced
@@ -117,9 +121,13 @@ class Desk:
     def match(self, order: PlacedOrder) -> None:
         """Match an accepted order now and let the rest wait on the book.
 
-        Raises RefusedError for a FOK or FAK order that finds too little; it is ended then.
+        Raises RefusedError for one that was held and cannot be paid any more, or for a FOK or FAK order
+        that finds too little; it is ended then.
         """
         prospect = self._foresee(order)
+        if not self._cover.is_enough(order, order.market, prospect):
+            self.end(order, OrderStatus.NOT_ENOUGH)
+            raise RefusedError(SHORT, order_id=order.order_id)
         kind = order.signed.order_type
         if kind in NOT_FILLED and not (prospect.is_full if kind is OrderType.FOK else prospect.shares):
             self.end(order, f"{OrderStatus.CANCELED}_{NOT_FILLED[kind]}")
@@ -132,7 +140,7 @@ class Desk:
         refused: dict[str, str] = {}
         for order_id in order_ids:
             order = self.orders.find(order_id)
-            if order is None or order.address != address or order not in self.orders.active():
+            if order is None or order.address != address or not self.orders.is_active(order):
                 refused[order_id] = GONE
             elif order.held_amount:
                 refused[order_id] = HELD
@@ -162,6 +170,8 @@ class Desk:
                 for fill in trade.fills
                 if (order := self._note(trade, fill.order_hash, fill.size, fill.collateral))
             ]
+            for address in {order.address: None for order in changed}:
+                self._traded.setdefault(address, deque(maxlen=KEPT_MAX)).append(trade)
             self._listener.trade_changed(trade)
             for order in changed:
                 self._listener.order_changed(order, OrderEvent.UPDATE, status=order.status)
@@ -169,7 +179,7 @@ class Desk:
 
     def trades_of(self, address: str) -> list[Trade]:
         """Return the trades an address takes part in, in the order they were matched."""
-        return [trade for trade in self.settlements.all() if self.parts_of(trade, address)]
+        return list(self._traded.get(address, ()))
 
     def parts_of(self, trade: Trade, address: str) -> list[PlacedOrder]:
         """Return an address's orders in a trade."""
@@ -246,16 +256,19 @@ class Desk:
         """End a delay: match, rest or kill, by what the book is now."""
         if not order.held_amount:
             return
+        if not matches:
+            self.end(order, OrderStatus.TIMED_OUT)
+            return
         prospect = self._foresee(order)
         if not self._cover.is_enough(order, order.market, prospect):
             self.end(order, OrderStatus.NOT_ENOUGH)
             return
         kind = order.signed.order_type
         found = prospect.is_full if kind is OrderType.FOK else prospect.shares
-        if not kind.rests and not (matches and found):
+        if not kind.rests and not found:
             self.end(order, f"{OrderStatus.CANCELED}_{NOT_FILLED[kind]}")
             return
-        if not (matches and prospect.shares):
+        if not prospect.shares:
             self._listener.order_changed(order, OrderEvent.UPDATE, status="UNMATCHED")
         self._submit(order, prospect)
 

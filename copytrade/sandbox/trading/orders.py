@@ -26,6 +26,7 @@ class OrderStatus(StrEnum):
     RESOLVED = "CANCELED_MARKET_RESOLVED"
     EXPIRED = "CANCELED_EXPIRED_ORDER"
     NOT_ENOUGH = "CANCELED_NOT_ENOUGH_BALANCE"
+    TIMED_OUT = "CANCELED_ORDER_TIMED_OUT"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,6 +118,10 @@ class PlacedOrders:
     def all(self) -> Iterable[PlacedOrder]:
         """Return every order in the order they came."""
         return self._by_id.values()
+
+    def is_active(self, order: PlacedOrder) -> bool:
+        """Say whether an order may still match."""
+        return order.order_id in self._active
 
     def active(self) -> list[PlacedOrder]:
         """Return the orders that may still match, oldest first."""

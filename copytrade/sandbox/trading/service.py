@@ -97,7 +97,7 @@ class TradingService:
         )
 
     async def respond(self, request: Request) -> Response:
-        """Answer a request that `serves` said yes to; raises BadRequestError as the venue refuses."""
+        """Answer a request that `serves` said yes to."""
         receipts = self._receive(request)
         try:
             answer = await self._respond(request, receipts)
@@ -188,7 +188,7 @@ class TradingService:
         order = self._desk.orders.find(order_id)
         if order is None or order.address != key.address:
             return None
-        if self._conditions.forgets_closed and order not in self._desk.orders.active():
+        if self._conditions.forgets_closed and not self._desk.orders.is_active(order):
             return None
         return self._spelling.order(order)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+
 import pytest
 
-from tests.unit.sandbox.trader import CRYPTO, SPORTS, on_floor
+from copytrade.sandbox.trading.funds import Purse
+from tests.unit.sandbox.trader import CRYPTO, KEY, OTHER_KEY, SPORTS, on_floor
 
 
 def test_a_sports_order_waits_meets_the_later_book_and_cannot_be_cancelled_meanwhile():
@@ -89,6 +93,39 @@ def test_an_order_is_refused_whose_market_closes_while_it_is_held():
 
         assert (status, answer["error"]) == (400, "the market is not yet ready to process new orders")
         assert (await floor.read("accounts"))[0]["reserved"] == 0
+
+    on_floor(story)
+
+
+def test_a_delayed_order_can_time_out_unmatched():
+    async def story(floor):
+        token = await floor.quote()
+        trader = await floor.trader()
+        ear = trader.listen()
+        await floor.control("delay", ms=3_000, matches=False)
+        await trader.place(token, "BUY", "0.5", "10")
+        floor.elapse(3_000)
+
+        assert ear.said() == ["order DELAYED", "order CANCELED_ORDER_TIMED_OUT"]
+        assert (await floor.read("accounts"))[0]["reserved"] == 0
+
+    on_floor(story)
+
+
+def test_money_that_is_gone_when_a_delay_ends_ends_the_order():
+    async def story(floor):
+        for slug, said in ((SPORTS, "order CANCELED_NOT_ENOUGH_BALANCE"), (CRYPTO, None)):
+            token = await floor.quote(slug)
+            trader = await floor.trader(OTHER_KEY if said else KEY)
+            ear = trader.listen()
+            funds = floor.venue._venue._floor.desk.funds
+            floor.world.timeline.after(50, functools.partial(funds.put, trader.wallet, Purse()))
+            status, answer = await trader.place(token, "BUY", "0.5", "10")
+            await asyncio.sleep(1.1)
+            if said:
+                assert ear.said() == ["order DELAYED", said]
+            else:
+                assert (status, answer["error"]) == (400, "not enough balance / allowance")
 
     on_floor(story)
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from copytrade.sandbox.micro import decimal_text
 from tests.unit.sandbox.trader import OTHER_KEY, Floor, Trader, on_floor
 
 STANDARD = "lisbon-mayor-reelected"
@@ -211,6 +212,37 @@ def test_other_peoples_settlements_are_not_held_up():
         assert len(floor.logs_of(posted["order_hash"])) == 1
 
     on_floor(story)
+
+
+def test_among_invented_traders_each_match_is_the_sum_of_its_logs():
+    async def story(floor):
+        market = floor.markets[STANDARD]
+        trader = await floor.trader(shares={str(token): "500" for token in market.tokens})
+        for second in range(20):
+            bids, asks = floor.book(market)
+            price = decimal_text(bids[-1].price if second % 2 else asks[-1].price)
+            side = "SELL" if second % 4 < 2 else "BUY"
+            await trader.place(market.tokens[0], side, price, "15", "GTC" if second % 3 else "FAK")
+            await asyncio.sleep(1)
+        await trader.call("DELETE", "/cancel-all")
+        await asyncio.sleep(15)
+
+        orders = await floor.read("orders")
+        fills = [fill for trade in await floor.read("trades") for fill in trade["fills"]]
+        roles = {fill["role"] for fill in fills if fill["wallet"] == trader.wallet}
+        assert roles == {"maker", "taker"}
+        assert {trade["status"] for trade in await floor.read("trades")} == {"CONFIRMED"}
+        for order in orders:
+            logs = floor.logs_of(order["order_id"])
+            words = [[int(log.data[2 + 64 * at : 66 + 64 * at], 16) for at in range(5)] for log in logs]
+            bought = order["side"] == "BUY"
+            assert sum(word[3 if bought else 2] for word in words) == order["matched_shares"]
+            assert sum(word[2 if bought else 3] for word in words) == order["matched_collateral"]
+        spent = sum(row["matched_collateral"] * (1 if row["side"] == "BUY" else -1) for row in orders)
+        fees = sum(fill["fee"] for fill in fills if fill["wallet"] == trader.wallet)
+        assert (await floor.read("accounts"))[0]["collateral"] == 1_000_000_000 - spent - fees
+
+    on_floor(story, manual=False)
 
 
 def test_our_own_fills_are_in_the_data_api_as_anybodys():
