@@ -109,7 +109,10 @@ class Verify:
         stored = [] if ours_since_ms is None else await self._ours.trades(account, since_ms=ours_since_ms)
         stored = [trade for trade in stored if trade.at_ms <= until_ms]
         copied = [trade for trade in chain if ours_since_ms is not None and trade.at_ms >= ours_since_ms]
-        api, ours = differences(chain, listed), differences(copied, stored)
+        api, ours = (
+            (missing, [trade for trade in extra if trade.at_ms < until_ms])  # a later block may have the same second
+            for missing, extra in (differences(chain, listed), differences(copied, stored))
+        )
         return [
             RangeReport(
                 from_ms=from_ms,

@@ -114,6 +114,13 @@ def test_our_tables_have_no_delay_and_count_only_since_he_was_followed():
     assert second.ours.missing == (newest,)
 
 
+def test_a_trade_of_a_later_block_with_the_same_second_is_not_too_much():
+    later = [trade("z", at_ms=UNTIL_MS)]
+
+    assert not any(one.differs for one in report([], later, later))
+    assert any(one.differs for one in report([], [trade("z", at_ms=UNTIL_MS - 1_000)], []))
+
+
 @pytest.mark.recorded
 def test_recorded_logs_and_api_rows_reconcile_to_zero_differences(recorded_data):
     folder = recorded_data / "onchain"
