@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from copytrade import app
-from copytrade.cli import accounting, database, demonstration, following, reading, service
+from copytrade.cli import accounting, database, demonstration, doctor, following, reading, service
 from copytrade.cli.output import complain
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError, UnknownLeaderError
@@ -44,6 +44,7 @@ def build() -> typer.Typer:
     verbs.command("status")(reading.status)
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)
+    verbs.command("doctor")(doctor.doctor)
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs
 

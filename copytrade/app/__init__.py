@@ -1,5 +1,6 @@
 """The composition root: settings in, wired parts out. The only package that names adapters."""
 
+from copytrade.app.doctor import open_checks
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
@@ -18,6 +19,7 @@ __all__ = [
     "line_notifier",
     "log_traceback",
     "new_leader",
+    "open_checks",
     "open_ledger",
     "open_rank",
     "open_reports",

@@ -87,7 +87,9 @@ def test_an_order_is_refused_whose_market_closes_while_it_is_held():
     async def story(floor):
         token = await floor.quote(CRYPTO)
         trader = await floor.trader()
-        floor.world.timeline.after(100, lambda: floor.world.exchange.resolve_market(floor.markets[CRYPTO], (1_000_000, 0)))
+        floor.world.timeline.after(
+            100, lambda: floor.world.exchange.resolve_market(floor.markets[CRYPTO], (1_000_000, 0))
+        )
 
         status, answer = await trader.place(token, "BUY", "0.5", "10")
 
