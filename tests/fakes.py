@@ -19,6 +19,7 @@ from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
 from copytrade.ports.resolutions import ResolutionFeed
 from copytrade.ports.wallet_values import WalletValues
+from copytrade.ports.witnesses import TransactionWitness, WitnessUnavailableError
 
 
 class FakeRegistry(MarketRegistry):
@@ -200,3 +201,16 @@ class RecordingNotifier(Notifier):
 
     def of(self, kind: type[Happening]) -> list[Happening]:
         return [happening for happening in self.told if isinstance(happening, kind)]
+
+
+class FakeTransactions(TransactionWitness):
+    """Knows the blocks of the transactions that a test gives it; asked for any other the chain has none."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[str, int] = {}
+        self.answers = True
+
+    async def block_of(self, tx_hash: str) -> int | None:
+        if not self.answers:
+            raise WitnessUnavailableError("polygon: down")
+        return self.blocks.get(tx_hash)

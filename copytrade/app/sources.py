@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.leader_values import LeaderValues
+from copytrade.engine.orphans import Orphans
+from copytrade.engine.unmatched import Unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.outside import Outside
+    from copytrade.app.parts import Parts
     from copytrade.domain.copy_rules import CopyRules
     from copytrade.engine.listeners import Listeners
     from copytrade.engine.notes import Notes
@@ -94,3 +97,18 @@ def build_leader_values(
 
     values = DataApiValues(url=settings.data_api_http_url, http=http, clock=clock)
     return LeaderValues(values=values, roll=roll, rules=rules, clock=clock, note=notes.take)
+
+
+def build_unmatched(settings: Settings, parts: Parts, http: httpx.AsyncClient) -> Unmatched | None:
+    """Return the stage that asks the chain for trades it never showed, None where it is not read."""
+    from copytrade.adapters.polygon.transactions import PolygonTransactions
+
+    if not settings.trigger_mode.uses_polygon:
+        return None
+    return Unmatched(
+        ledger=parts.ledger,
+        transactions=PolygonTransactions(settings.polygon_http_url, http=http),
+        orphans=Orphans(ledger=parts.ledger, portfolio=parts.portfolio, notifier=parts.listeners, clock=parts.clock),
+        notes=parts.notes,
+        clock=parts.clock,
+    )

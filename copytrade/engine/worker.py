@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copytrade.engine.unmatched import Unmatched
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
     from copytrade.engine.portfolio import Portfolio
     from copytrade.engine.roll import LedgerRoll
     from copytrade.engine.tracking import Tracking
+    from copytrade.engine.unmatched import Unmatched
     from copytrade.ports.books import BookStore
-    from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.leader_fills import LeaderFillSource
     from copytrade.ports.ledger import Ledger
@@ -52,7 +50,8 @@ class Worker:
     executor: ExecutionAdapter
     listeners: Listeners
     notes: Notes
-    clock: Clock
+    unmatched: Unmatched | None
+    """There is one where the chain is read."""
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -79,8 +78,7 @@ class Worker:
             loops.create_task(self.leader_events.run(), name="leader-events")
             loops.create_task(self.leader_values.run(), name="leader-values")
             loops.create_task(self.money.run(), name="money")
-            if "polygon" in self.sources:
-                unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
-                loops.create_task(unmatched.run(), name="unmatched")
+            if self.unmatched is not None:
+                loops.create_task(self.unmatched.run(), name="unmatched")
             for name, source in self.sources.items():
                 loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")

@@ -28,10 +28,12 @@ from copytrade.engine.listeners import Listeners
 from copytrade.engine.marks import BookMarks
 from copytrade.engine.money import Money
 from copytrade.engine.notes import Notes
+from copytrade.engine.orphans import Orphans
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.engine.settle import Settle
 from copytrade.engine.tracking import Tracking
+from copytrade.engine.unmatched import Unmatched
 from copytrade.engine.worker import Worker
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import Ledger
@@ -40,6 +42,7 @@ from tests.fakes import (
     FakeBooks,
     FakeRegistry,
     FakeResolutions,
+    FakeTransactions,
     FakeWalletValues,
     RecordingNotifier,
     ScriptedSource,
@@ -63,6 +66,7 @@ class Stage:
         self.activity = FakeActivity()
         self.values = FakeWalletValues()
         self.resolutions = FakeResolutions()
+        self.transactions = FakeTransactions()
         self.notifier = RecordingNotifier()
         self.worker = self._wire(_rules(**rules))
 
@@ -130,7 +134,13 @@ class Stage:
             executor=executor,
             listeners=listeners,
             notes=notes,
-            clock=self.clock,
+            unmatched=Unmatched(
+                ledger=self.ledger,
+                transactions=self.transactions,
+                orphans=Orphans(clock=self.clock, **shared),
+                notes=notes,
+                clock=self.clock,
+            ),
         )
 
     def _money(self, notes: Notes, portfolio: Portfolio, executor: Any, decide: Decide, listeners: Listeners) -> Money:

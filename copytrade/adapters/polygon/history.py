@@ -18,13 +18,13 @@ import structlog
 
 from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.adapters.feeds.retrying import jitter_ms
-from copytrade.adapters.polygon.node import Header, Node
+from copytrade.adapters.polygon.dating import Pruned, first_block_at
+from copytrade.adapters.polygon.node import Node
 from copytrade.adapters.polygon.progress import Progress
 from copytrade.adapters.polygon.reading import LogReader, RangeRead
-from copytrade.adapters.polygon.rpc import BadAnswer, RpcError
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcError, RpcPruned
 from copytrade.domain.fills import Source
 from copytrade.domain.leaders import Leader
-from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import (
     Cursor,
@@ -171,7 +171,11 @@ class History:
         row = await self._cursors.cursor(CursorScope(leader_address=job.leader.address))
         if row is not None and not job.is_anew:
             return row.last_processed_block + 1
-        return await first_block_at(self._node, job.leader.followed_since_ms)
+        try:
+            return await first_block_at(self._node, job.leader.followed_since_ms)
+        except Pruned as error:
+            await self._note_lost(job.leader, error.oldest)
+            return error.oldest
 
     async def _read(self, group: list[_Job]) -> None:
         at = min(job.first or 0 for job in group)
@@ -183,14 +187,41 @@ class History:
                 await self._clock.sleep_ms(FINALITY_WAIT_MS)
                 continue
             old = min(last, final - YOUNG_BLOCKS)
-            read = await self._read_range(at, old if at <= old else min(last, final), group, is_young=at > old)
+            limit = old if at <= old else min(last, final)
+            try:
+                read = await self._read_range(at, limit, group, is_young=at > old)
+            except RpcPruned:
+                at = await self._skip_lost(at, limit, group)
+                continue
             at = read.last + 1
             await progress.tell(read.last, fills=len(read.sightings))
         await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_READ", detail=progress.summary()))
 
+    async def _skip_lost(self, first: int, limit: int, group: list[_Job]) -> int:
+        """Return the first block whose logs some node still keeps; those before it are given up."""
+        wanted = self._reader.wanted([job.leader.address for job in group], history=True)
+        lost, kept = first, limit + 1
+        while kept - lost > 1:
+            middle = (lost + kept) // 2
+            try:
+                await self._node.logs_in_range(middle, middle, wanted)
+            except RpcPruned:
+                lost = middle
+            else:
+                kept = middle
+        for job in group:
+            job.first = max(job.first or 0, kept)
+            await self._note_lost(job.leader, kept)
+        return kept
+
+    async def _note_lost(self, leader: Leader, oldest: int) -> None:
+        detail = {"leader": leader.address, "from_block": oldest}
+        _log.warning("polygon.history_pruned", **detail)
+        await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_PRUNED", detail=detail))
+
     async def _read_range(self, first: int, limit: int, group: list[_Job], *, is_young: bool) -> RangeRead:
         """Read one range and move each leader's cursor over it."""
-        opening = await self._node.header(first)
+        opening = await self._node.old_header(first)
         if opening is None:
             raise BadAnswer("(all nodes)", f"block {first} is not there any more")
         makers = [job.leader.address for job in group]
@@ -240,38 +271,3 @@ def _proved(cursor: Cursor, first: int) -> ProvedRange:
         methods=frozenset({ProofMethod.SECOND_PROVIDER}),
         is_single_source=False,
     )
-
-
-async def first_block_at(node: Node, since_ms: Millis) -> int:
-    """Return the first block whose time is not before `since_ms` (whole seconds); above the head if there is none.
-
-    :raises RpcError: no usable answer, or the past that is asked for is not kept any more.
-    """
-    since_s = since_ms // 1000
-    head = await _header(node, "latest")
-    if head.timestamp_s < since_s:
-        return head.number + 1
-    above, step = head.number, 1
-    # Invariant: the block at `above` is not before the time.
-    while True:
-        below = above - step
-        if below < 0:
-            below = -1
-            break
-        if (await _header(node, below)).timestamp_s < since_s:
-            break
-        above, step = below, step * 2
-    while above - below > 1:
-        middle = (above + below) // 2
-        if (await _header(node, middle)).timestamp_s < since_s:
-            below = middle
-        else:
-            above = middle
-    return above
-
-
-async def _header(node: Node, which: int | str) -> Header:
-    header = await node.header(which)
-    if header is None:
-        raise BadAnswer("(all nodes)", f"block {which} is not there")
-    return header

@@ -115,6 +115,16 @@ class Node:
             raise BadAnswer(endpoint.host, f"block {name}: not its header")
         return header
 
+    async def old_header(self, number: int) -> Header | None:
+        """Return a header from whichever node has it; None if all of them have lost it.
+
+        :raises RpcError: no usable answer.
+        """
+        answer, endpoint = await self._pool.ask("eth_getBlockByNumber", [hex(number), False])
+        if answer is None and self.has_second:
+            answer, _ = await self._pool.ask("eth_getBlockByNumber", [hex(number), False], avoid=frozenset({endpoint}))
+        return parse_header(answer)
+
     async def logs_of_block(self, header: Header, wanted: LogFilter, *, second_to: Answer | None = None) -> Answer:
         """Return the matching logs of exactly that block; a node that lacks it answers with an error.
 

@@ -141,6 +141,8 @@ class LogReader:
         sightings = await self._sight(_merged(one.logs, other.logs), wanted, stamps={}, span=(first, last))
         self._width.grow()
         agreed = refs_of(one.logs) == refs_of(other.logs) and await self._both_have(last, one, other)
+        if agreed and not sightings:
+            agreed = await self._both_keep_logs(first, wanted)
         return RangeRead(last=last, sightings=sightings, agreed=agreed)
 
     async def blocks(self, first: int, last: int, wanted: LogFilter) -> RangeRead:
@@ -177,6 +179,19 @@ class LogReader:
             return False
         header, is_independent = await self._node.second_header(last, after=one)
         return header is not None and is_independent
+
+    async def _both_keep_logs(self, number: int, wanted: LogFilter) -> bool:
+        """Tell whether silence about a range means anything: what was pruned is missing from its first block on.
+
+        Both must show somebody's orders in that block, unless its bloom says that there are none.
+        """
+        header = await self._node.header(number)
+        everyone = msgspec.structs.replace(wanted, makers=())
+        if header is None or not everyone.may_match(header):
+            return header is not None
+        one = await self._node.logs_of_block(header, everyone)
+        other = await self._node.logs_of_block(header, everyone, second_to=one)
+        return bool(one.logs and other.logs)
 
     def _require_two_opinions(self, one: Answer, other: Answer) -> None:
         """Insist a few times on another node's answer; then one node's must do, and counts as no agreement."""
@@ -232,7 +247,7 @@ class LogReader:
         known = self._stamps.get(decoded.block_hash)
         if known is not None:
             return known
-        header = await self._node.header(decoded.block_number)
+        header = await self._node.old_header(decoded.block_number)
         if header is None or header.block_hash != decoded.block_hash:
             raise BadAnswer("(all nodes)", f"block {decoded.block_number}: logs of a block that is not canonical")
         self._stamps[header.block_hash] = header.ts_ms

@@ -84,6 +84,9 @@ class SqlLedger(Ledger):
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
         return await self._database.write_alone(partial(proofs.orphan, removed=removed, now_ms=now_ms))
 
+    async def refute(self, fill_ids: Sequence[UUID], *, now_ms: Millis) -> Orphaned:
+        return await self._database.write_alone(partial(chain.refute, fill_ids=fill_ids, now_ms=now_ms))
+
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
         return await self._database.write_alone(partial(chain.confirm, confirmed=confirmed))
 
