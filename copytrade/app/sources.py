@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copytrade.app.parts import Parts
     from copytrade.domain.copy_rules import CopyRules
     from copytrade.engine.listeners import Listeners
+    from copytrade.engine.mirror import Mirror
     from copytrade.engine.notes import Notes
     from copytrade.engine.roll import LedgerRoll
     from copytrade.ports.clock import Clock
@@ -78,14 +79,21 @@ def build_leader_events(
     roll: LedgerRoll,
     listeners: Listeners,
     notes: Notes,
+    mirror: Mirror,
 ) -> LeaderEvents:
     """Return the stage that keeps what leaders do besides trading."""
     from copytrade.adapters.data_api.activity import DataApiActivity
 
     activity = DataApiActivity(url=settings.data_api_http_url, http=http, clock=clock, note=notes.take)
-    interval_ms = settings.data_api_activity_interval_ms
     return LeaderEvents(
-        ledger=ledger, roll=roll, activity=activity, notifier=listeners, clock=clock, interval_ms=interval_ms
+        ledger=ledger,
+        roll=roll,
+        activity=activity,
+        notifier=listeners,
+        clock=clock,
+        interval_ms=settings.data_api_activity_interval_ms,
+        policies=settings.leader_event_policies,
+        mirror=mirror,
     )
 
 

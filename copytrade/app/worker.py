@@ -20,6 +20,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.mirror import Mirror
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
@@ -90,7 +91,19 @@ def _worker(
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
-    leader_events = build_leader_events(settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes)
+    ingest = Ingest(
+        ledger=ledger,
+        roll=roll,
+        registry=registry,
+        portfolio=portfolio,
+        inbox=inbox,
+        notifier=listeners,
+        clock=clock,
+    )
+    mirror = Mirror(ingest=ingest, portfolio=portfolio, registry=registry, books=books)
+    leader_events = build_leader_events(
+        settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes, mirror=mirror
+    )
     rules = build_rules(settings)
     leader_values = build_leader_values(settings, clock, http, roll=roll, rules=rules, notes=notes)
     parts = Parts(
@@ -115,15 +128,7 @@ def _worker(
         portfolio=portfolio,
         money=build_money(settings, parts, in_turn=decide.turn, feed=feed),
         sources=build_sources(settings, ledger, roll, outside),
-        ingest=Ingest(
-            ledger=ledger,
-            roll=roll,
-            registry=registry,
-            portfolio=portfolio,
-            inbox=inbox,
-            notifier=listeners,
-            clock=clock,
-        ),
+        ingest=ingest,
         leader_events=leader_events,
         leader_values=leader_values,
         decide=decide,

@@ -43,15 +43,17 @@ class LeaderEventKind(StrEnum):
 
 
 class EventPolicy(StrEnum):
-    """What is done about an event: a person is told, or it is only kept."""
+    """What is done about an event: we leave in proportion and a person is told, he is only told, or it is only kept."""
 
+    MIRROR = "mirror"
     ALERT = "alert"
     IGNORE = "ignore"
 
 
-POLICIES: Final = {
-    kind: EventPolicy.IGNORE if kind is LeaderEventKind.SNAPSHOT else EventPolicy.ALERT for kind in LeaderEventKind
-}
+MIRRORED: Final = frozenset(
+    {LeaderEventKind.MERGE, LeaderEventKind.REDEEM, LeaderEventKind.CONVERSION, LeaderEventKind.WITHDRAWAL}
+)
+"""What takes shares away from a leader: it can be mirrored by a sale."""
 ALERT_CODES: Final = {
     LeaderEventKind.SPLIT: "LEADER_SPLIT",
     LeaderEventKind.MERGE: "LEADER_MERGED",
@@ -82,6 +84,7 @@ class LeaderEvent:
     detected_at_ms: Millis
     dedupe_key: str
     payload: str
+    policy: EventPolicy = EventPolicy.ALERT
 
     @property
     def is_listing(self) -> bool:
@@ -118,10 +121,11 @@ def alerts_of(events: Iterable[LeaderEvent]) -> list[tuple[str, dict[str, object
                 "usdc": format_micro(event.usdc),
                 "tx_hash": event.tx_hash,
                 "event": event.dedupe_key,
+                "policy": event.policy,
             },
         )
         for event in events
-        if POLICIES[event.kind] is EventPolicy.ALERT
+        if event.policy is not EventPolicy.IGNORE
     ]
 
 
@@ -143,6 +147,7 @@ def snapshots_of(
             detected_at_ms=at_ms,
             dedupe_key=f"snapshot|{leader}|{at_ms}|{token_id or '*'}",
             payload="{}",
+            policy=EventPolicy.IGNORE,
         )
         for token_id, shares in [*named, *listed]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from copytrade.domain.fills import RecordedFill
-    from copytrade.domain.leader_events import LeaderEvent
+    from copytrade.domain.leader_events import EventPolicy, LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis, Shares
+    from copytrade.engine.mirror import Mirror
     from copytrade.ports.clock import Clock
     from copytrade.ports.leader_events import LeaderActivity
     from copytrade.ports.leader_fills import LeaderRoll
@@ -83,6 +84,8 @@ class LeaderEvents:
         notifier: Notifier,
         clock: Clock,
         interval_ms: Millis,
+        policies: Mapping[LeaderEventKind, EventPolicy],
+        mirror: Mirror,
     ) -> None:
         self._ledger = ledger
         self._roll = roll
@@ -90,6 +93,8 @@ class LeaderEvents:
         self._notifier = notifier
         self._clock = clock
         self._interval_ms = interval_ms
+        self._policies = policies
+        self._mirror = mirror
         self._known: Mapping[str, Leader] = {}
         self._watches: dict[str, _Watch] = {}
         self._room = asyncio.Semaphore(POLLS_AT_ONCE)
@@ -195,9 +200,15 @@ class LeaderEvents:
     async def _keep(self, watch: _Watch, events: list[LeaderEvent]) -> None:
         now_ms = self._clock.now_ms()
         known = {event.dedupe_key for event in watch.events}
-        unknown = [event for event in events if event.dedupe_key not in known]
+        unknown = [
+            replace(event, policy=self._policies.get(event.kind, event.policy))
+            for event in events
+            if event.dedupe_key not in known
+        ]
         if not unknown:
             return
+        # The sales come first: after a crash in between they are only met again.
+        await self._mirror.follow(unknown)
         new = await self._ledger.keep_leader_events(unknown, now_ms=now_ms)
         watch.events += unknown
         for code, detail in alerts_of(new):

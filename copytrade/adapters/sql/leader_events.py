@@ -13,9 +13,10 @@ from copytrade.adapters.sql.markets import all_markets
 from copytrade.adapters.sql.rows import recorded_fill_of
 from copytrade.adapters.sql.statements import chunks, insert
 from copytrade.adapters.sql.tables import leader, leader_event, leader_fill
+from copytrade.domain.fills import Source
 from copytrade.domain.ids import leader_event_id
 from copytrade.domain.leader_events import (
-    POLICIES,
+    EventPolicy,
     LeaderEvent,
     LeaderEventKind,
     LeaderHolding,
@@ -62,6 +63,7 @@ def fills_of(connection: Connection, address: str, token_id: str, *, since_ms: M
             fill.token_id == token_id,
             fill.fill_ts >= since_ms,
             fill.orphaned_at.is_(None),
+            fill.source != Source.LEADER_EVENT,
         )
     )
     return tuple(recorded_fill_of(row) for row in rows)
@@ -77,7 +79,8 @@ def leader_positions(connection: Connection, address: str) -> dict[str, LeaderHo
     """Return what a leader holds now of every token that is known of him and whose market is."""
     events = events_of(connection, address)
     fills: dict[str, list[RecordedFill]] = defaultdict(list)
-    rows = connection.execute(FILL_WITH_ADDRESS.where(leader.c.address == address, leader_fill.c.orphaned_at.is_(None)))
+    is_trade = (leader_fill.c.orphaned_at.is_(None), leader_fill.c.source != Source.LEADER_EVENT)
+    rows = connection.execute(FILL_WITH_ADDRESS.where(leader.c.address == address, *is_trade))
     for recorded in map(recorded_fill_of, rows):
         fills[recorded.fill.token_id].append(recorded)
     named = fills.keys() | {event.token_id for event in events}
@@ -118,7 +121,7 @@ def _values(event: LeaderEvent, leader_ids: dict[str, UUID], now_ms: Millis) -> 
         "event_ts": event.event_ts_ms,
         "detected_at": event.detected_at_ms,
         "dedupe_key": event.dedupe_key,
-        "policy": POLICIES[event.kind].value,
+        "policy": event.policy.value,
         "payload": event.payload,
         "created_at": now_ms,
     }
@@ -137,4 +140,5 @@ def _event_of(row: Any) -> LeaderEvent:
         detected_at_ms=row.detected_at,
         dedupe_key=row.dedupe_key,
         payload=row.payload,
+        policy=EventPolicy(row.policy),
     )
