@@ -15,6 +15,7 @@ from copytrade.domain.tape import TapeEntry
 from copytrade.ports.books import BookStore
 from copytrade.ports.leader_events import LeaderActivity
 from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
+from copytrade.ports.leader_transfers import LeaderTransfers, SharesMoved
 from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
 from copytrade.ports.resolutions import ResolutionFeed
@@ -214,3 +215,14 @@ class FakeTransactions(TransactionWitness):
         if not self.answers:
             raise WitnessUnavailableError("polygon: down")
         return self.blocks.get(tx_hash)
+
+
+class FakeTransfers(LeaderTransfers):
+    """Yields what the test puts."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[SharesMoved] = asyncio.Queue()
+
+    async def moves(self) -> AsyncIterator[SharesMoved]:
+        while True:
+            yield await self.queue.get()

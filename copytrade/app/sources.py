@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from copytrade.engine.roll import LedgerRoll
     from copytrade.ports.clock import Clock
     from copytrade.ports.leader_fills import LeaderFillSource
+    from copytrade.ports.leader_transfers import LeaderTransfers
     from copytrade.ports.ledger import Ledger
     from copytrade.settings import Settings
 
@@ -119,4 +120,24 @@ def build_unmatched(settings: Settings, parts: Parts, http: httpx.AsyncClient) -
         orphans=Orphans(ledger=parts.ledger, portfolio=parts.portfolio, notifier=parts.listeners, clock=parts.clock),
         notes=parts.notes,
         clock=parts.clock,
+    )
+
+
+def build_transfers(
+    settings: Settings, ledger: Ledger, roll: LedgerRoll, outside: Outside, *, notes: Notes
+) -> LeaderTransfers | None:
+    """Return what reads transfers of leaders' shares, None where the chain is not read."""
+    from copytrade.adapters.polygon.transfers import PolygonTransfers
+
+    if not settings.trigger_mode.uses_polygon:
+        return None
+    live = (settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3)
+    return PolygonTransfers(
+        http_urls=settings.polygon_http_url,
+        exchanges=(*live, settings.poly_exchange_ctf_v1, settings.poly_exchange_negrisk_v1),
+        clock=outside.clock,
+        roll=roll,
+        cursors=ledger,
+        note=notes.take,
+        transport=outside.transport,
     )

@@ -12,7 +12,13 @@ from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
-from copytrade.app.sources import build_leader_events, build_leader_values, build_sources, build_unmatched
+from copytrade.app.sources import (
+    build_leader_events,
+    build_leader_values,
+    build_sources,
+    build_transfers,
+    build_unmatched,
+)
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -139,6 +145,7 @@ def _worker(
         executor=executor,
         listeners=listeners,
         notes=notes,
+        transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
         unmatched=build_unmatched(settings, parts, http),
     )
 

@@ -23,6 +23,8 @@ SNAPSHOT_LAG_MS: Final = 20_000
 """A listing may lack what happened so shortly before it (median delay 5.4 s, measured 2026-09-25)."""
 SNAPSHOT_SPAN_MS: Final = 10_000
 """A listing may hold what happened so shortly after it was asked for; clocks differ by some seconds, too."""
+CHAIN_KEY: Final = "log|"
+"""How the keys of events begin that were read from logs."""
 DUST: Final[Shares] = MICRO // 10
 """Positions below this may be missing from a listing."""
 _LAST: Final = 1 << 64
@@ -54,6 +56,7 @@ MIRRORED: Final = frozenset(
     {LeaderEventKind.MERGE, LeaderEventKind.REDEEM, LeaderEventKind.CONVERSION, LeaderEventKind.WITHDRAWAL}
 )
 """What takes shares away from a leader: it can be mirrored by a sale."""
+TRANSFERS: Final = frozenset({LeaderEventKind.DEPOSIT, LeaderEventKind.WITHDRAWAL})
 ALERT_CODES: Final = {
     LeaderEventKind.SPLIT: "LEADER_SPLIT",
     LeaderEventKind.MERGE: "LEADER_MERGED",
@@ -85,6 +88,11 @@ class LeaderEvent:
     dedupe_key: str
     payload: str
     policy: EventPolicy = EventPolicy.ALERT
+
+    @property
+    def is_from_chain(self) -> bool:
+        """Whether it was read from a log."""
+        return self.dedupe_key.startswith(CHAIN_KEY)
 
     @property
     def is_listing(self) -> bool:
@@ -127,6 +135,13 @@ def alerts_of(events: Iterable[LeaderEvent]) -> list[tuple[str, dict[str, object
         for event in events
         if event.policy is not EventPolicy.IGNORE
     ]
+
+
+def is_same_transfer(event: LeaderEvent, known: LeaderEvent) -> bool:
+    """Tell whether a transfer is one that the other one of chain and API has told."""
+    if event.is_from_chain == known.is_from_chain or (event.tx_hash, event.kind) != (known.tx_hash, known.kind):
+        return False
+    return event.token_id is None or known.token_id in {event.token_id, None}
 
 
 def snapshots_of(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from copytrade.ports.books import BookStore
     from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.leader_fills import LeaderFillSource
+    from copytrade.ports.leader_transfers import LeaderTransfers
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
 
@@ -51,7 +52,8 @@ class Worker:
     listeners: Listeners
     notes: Notes
     unmatched: Unmatched | None
-    """There is one where the chain is read."""
+    transfers: LeaderTransfers | None
+    """There are these where the chain is read."""
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -76,6 +78,8 @@ class Worker:
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
             loops.create_task(self.leader_events.run(), name="leader-events")
+            if self.transfers is not None:
+                loops.create_task(self.leader_events.follow(self.transfers), name="transfers")
             loops.create_task(self.leader_values.run(), name="leader-values")
             loops.create_task(self.money.run(), name="money")
             if self.unmatched is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from copytrade.domain.fills import Side, Source
 from copytrade.domain.leader_events import EventPolicy, LeaderEvent, LeaderEventKind, snapshots_of
 from copytrade.domain.mirroring import as_sale
-from copytrade.ports.leader_fills import FillsRemoved, FillsSeen, LogRef
+from copytrade.ports.leader_fills import Cursor, CursorScope, FillsRemoved, FillsSeen, LogRef
 from copytrade.ports.ledger import Ledger
 from tests.ledger_facts import a_log, a_row
 from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_leader, micro
@@ -104,3 +104,15 @@ async def test_a_mirrored_event_is_kept_as_such_and_its_sale_is_nobodys_trade(le
     assert [one.id for one in await ledger.fills_of(LEADER, YES, since_ms=0)] == [trade.id]
     unmatched = await ledger.unmatched_rows(detected_from_ms=0, detected_to_ms=NOW_MS + 9_999, noted_as="X")
     assert [one.id for one in unmatched] == [trade.id]
+
+
+async def test_a_cursor_moves_with_the_events_it_tells_of_also_when_there_are_none(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader())
+    scope = CursorScope(exchange_address="0x01")
+    first, second = (Cursor(scope=scope, last_processed_block=block, proved_block=5) for block in (7, 9))
+
+    await ledger.keep_leader_events([an_event()], now_ms=NOW_MS, cursor=first)
+    assert await ledger.cursor(scope) == first
+    assert await ledger.keep_leader_events([], now_ms=NOW_MS, cursor=second) == ()
+    assert await ledger.cursor(scope) == second
+    assert await ledger.cursor(CursorScope()) is None

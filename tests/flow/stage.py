@@ -45,6 +45,7 @@ from tests.fakes import (
     FakeRegistry,
     FakeResolutions,
     FakeTransactions,
+    FakeTransfers,
     FakeWalletValues,
     RecordingNotifier,
     ScriptedSource,
@@ -71,6 +72,7 @@ class Stage:
         self.values = FakeWalletValues()
         self.resolutions = FakeResolutions()
         self.transactions = FakeTransactions()
+        self.transfers = FakeTransfers()
         self.notifier = RecordingNotifier()
         self.worker = self._wire(_rules(**rules), policies)
 
@@ -134,6 +136,7 @@ class Stage:
             executor=executor,
             listeners=listeners,
             notes=notes,
+            transfers=self.transfers,
             unmatched=Unmatched(
                 ledger=self.ledger,
                 transactions=self.transactions,

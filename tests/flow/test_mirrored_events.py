@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.domain.attempts import AttemptStatus, Decision
 from copytrade.domain.fills import Side, Source
+from copytrade.domain.leader_events import CHAIN_KEY
 from copytrade.domain.leader_events import LeaderEventKind as Kind
 from copytrade.domain.sizing import ExitMode
+from copytrade.ports.leader_fills import Cursor, CursorScope
+from copytrade.ports.leader_transfers import SharesMoved
 from tests.flow.stage import Stage, live
 from tests.flow.test_exits_by_fraction import BOOK, codes, sales, trade, why
 from tests.makers import NO, NOW_MS, YES, a_book, a_leader, micro
 from tests.unit.test_leader_events import an_event
 from tests.virtual_time import run_virtual
 
+SCOPE = CursorScope(exchange_address="0x01")
 MIRROR = "MERGE=mirror,REDEEM=mirror,CONVERSION=mirror,WITHDRAWAL=mirror"
 
 
@@ -159,3 +164,42 @@ def test_an_exit_told_late_is_mirrored_all_the_same():
 
     (attempt,) = [one for one in run_virtual(played(script).attempts, epoch_ms=NOW_MS) if one.side is Side.SELL]
     assert attempt.decision is Decision.TRADE
+
+
+def test_a_transfer_told_by_chain_and_api_is_one_event_whoever_comes_first():
+    for chain_first in (True, False):
+
+        async def script(stage: Stage, *, is_first: bool = chain_first) -> None:
+            await buys(stage)
+            now_ms = stage.clock.now_ms()
+            told = an_event(Kind.WITHDRAWAL, "50", at_ms=now_ms, token_id=YES)
+            seen = replace(told, dedupe_key=f"{CHAIN_KEY}{told.tx_hash}|7|0")
+            moved = SharesMoved(events=(seen,), cursor=Cursor(scope=SCOPE, last_processed_block=9, proved_block=None))
+            if is_first:
+                await stage.transfers.queue.put(moved)
+                await asyncio.sleep(1)
+            stage.activity.happened = [told]
+            await asyncio.sleep(60)
+            if not is_first:
+                await stage.transfers.queue.put(moved)
+                await asyncio.sleep(1)
+            assert await stage.ledger.cursor(SCOPE) == moved.cursor
+
+        stage = played(script)
+
+        (sale,) = sales(stage)
+        assert (sale.size_shares_target, why(sale)[1]["leader_held"]) == (micro("50"), "100.00")
+        assert codes(stage).count("LEADER_WITHDREW") == 1
+
+
+def test_transfers_from_before_a_leader_was_added_are_his_own_affair():
+    async def script(stage: Stage) -> None:
+        early = an_event(Kind.WITHDRAWAL, "50", at_ms=NOW_MS - 60_000, token_id=YES)
+        stranger = replace(early, leader="0x" + "99" * 20, event_ts_ms=NOW_MS + 60_000)
+        cursor = Cursor(scope=SCOPE, last_processed_block=9, proved_block=9)
+        await stage.transfers.queue.put(SharesMoved(events=(early, stranger), cursor=cursor))
+        await asyncio.sleep(1)
+        assert await stage.ledger.cursor(SCOPE) == cursor
+        assert await stage.ledger.leader_events_of(early.leader) == ()
+
+    played(script)

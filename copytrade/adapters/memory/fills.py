@@ -105,10 +105,14 @@ class MemoryFills(MemoryState):
         stored = self.stored.get(leader_fill_id)
         return None if stored is None else stored.recorded
 
-    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
+    async def keep_leader_events(
+        self, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+    ) -> tuple[LeaderEvent, ...]:
         new = [one for one in events if one.leader in self._leaders and one.dedupe_key not in self.leader_events]
         self.leader_events |= {event.dedupe_key: event for event in new}
         self.events += [Event(code=code, detail=detail, at_ms=now_ms) for code, detail in alerts_of(new)]
+        if cursor is not None:
+            self._advance(cursor)
         return tuple(new)
 
     async def leader_events_of(self, leader: str) -> tuple[LeaderEvent, ...]:

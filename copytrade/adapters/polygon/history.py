@@ -56,7 +56,8 @@ _log = structlog.get_logger()
 class _Job:
     """One leader's unread past: blocks `first` (unknown until looked up) to `last`.
 
-    `is_anew` if his row does not count: he is followed from an earlier time than it was written for.
+    `is_anew` if his row does not count: he is followed from an earlier time than it was written for. `is_proved`
+    while everything of his up to here is: a range that is proved after one that is not proves no row.
     """
 
     leader: Leader
@@ -64,6 +65,7 @@ class _Job:
     is_anew: bool = False
     first: int | None = None
     attempts: int = 0
+    is_proved: bool = True
 
 
 class History:
@@ -90,6 +92,7 @@ class History:
         self._known: Mapping[str, Leader] = {}
         self._jobs: Final[dict[str, _Job]] = {}
         self._covered: Final[dict[str, int]] = {}
+        self._proved: Final[set[str]] = set()
         self._bell: Final = asyncio.Event()
 
     def watched_from(self, cursor: int) -> tuple[str, ...]:
@@ -118,7 +121,11 @@ class History:
             self._covered[address] = final
         known = None if proved is None else min(proved, final)
         return [
-            Cursor(scope=CursorScope(leader_address=address), last_processed_block=final, proved_block=known)
+            Cursor(
+                scope=CursorScope(leader_address=address),
+                last_processed_block=final,
+                proved_block=known if address in self._proved else None,
+            )
             for address in due
         ]
 
@@ -146,6 +153,7 @@ class History:
             if self._jobs.get(job.leader.address) is job:
                 del self._jobs[job.leader.address]
                 self._covered[job.leader.address] = job.last
+                (self._proved.add if job.is_proved else self._proved.discard)(job.leader.address)
 
     async def _next_group(self) -> list[_Job]:
         """Return jobs that start near each other, the least tried first."""
@@ -170,10 +178,12 @@ class History:
     async def _first_unread(self, job: _Job) -> int:
         row = await self._cursors.cursor(CursorScope(leader_address=job.leader.address))
         if row is not None and not job.is_anew:
+            job.is_proved = row.proved_block == row.last_processed_block
             return row.last_processed_block + 1
         try:
             return await first_block_at(self._node, job.leader.followed_since_ms)
         except Pruned as error:
+            job.is_proved = False
             await self._note_lost(job.leader, error.oldest)
             return error.oldest
 
@@ -210,7 +220,7 @@ class History:
             else:
                 kept = middle
         for job in group:
-            job.first = max(job.first or 0, kept)
+            job.first, job.is_proved = max(job.first or 0, kept), False
             await self._note_lost(job.leader, kept)
         return kept
 
@@ -230,6 +240,7 @@ class History:
         for job in group:
             address = job.leader.address
             unread, job.first = job.first or 0, max(job.first or 0, read.last + 1)
+            job.is_proved = job.is_proved and read.agreed
             if self._jobs.get(address) is not job:
                 continue
             cursor = self._cursor_of(job, read) if read.last >= unread else None
@@ -245,7 +256,7 @@ class History:
         return Cursor(
             scope=CursorScope(leader_address=job.leader.address),
             last_processed_block=done,
-            proved_block=done if read.agreed else None,
+            proved_block=done if job.is_proved else None,
         )
 
     async def _final_block(self) -> int:

@@ -47,12 +47,13 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 class LogFilter(msgspec.Struct, frozen=True):
     """The orders to watch: any of `makers` on any of `exchanges`; `topics` are the event's versions.
 
-    Without makers, every order.
+    Without makers, every order. `place` is the topic that names the maker, counted from 0.
     """
 
     exchanges: tuple[str, ...]
     topics: tuple[str, ...]
     makers: tuple[str, ...] = ()
+    place: int = 2
 
     def criteria(self) -> list[dict[str, Any]]:
         """Return the filters to send, few enough makers in each."""
@@ -60,8 +61,9 @@ class LogFilter(msgspec.Struct, frozen=True):
         if not self.makers or len(self.makers) > WHOLE_EXCHANGE_ABOVE:
             return [first]
         topics = [decode.maker_topic(maker) for maker in self.makers]
+        before = [list(self.topics), *[None] * (self.place - 1)]
         return [
-            {**first, "topics": [list(self.topics), None, topics[at : at + MAKERS_PER_FILTER]]}
+            {**first, "topics": [*before, topics[at : at + MAKERS_PER_FILTER]]}
             for at in range(0, len(topics), MAKERS_PER_FILTER)
         ]
 
@@ -72,7 +74,9 @@ class LogFilter(msgspec.Struct, frozen=True):
             return False
         if str(topics[0]).lower() not in self.topics:
             return False
-        return not self.makers or (len(topics) > 2 and "0x" + str(topics[2])[26:].lower() in self.makers)
+        if not self.makers:
+            return True
+        return len(topics) > self.place and "0x" + str(topics[self.place])[26:].lower() in self.makers
 
     def may_match(self, header: Header) -> bool:
         """Tell whether the block may hold a log for this filter; False is a proof that it does not."""

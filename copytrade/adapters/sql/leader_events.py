@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, func, select
 
+from copytrade.adapters.sql import cursors
 from copytrade.adapters.sql import events as audit
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
 from copytrade.adapters.sql.markets import all_markets
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import Cursor
 
 EVENTS_PER_INSERT: Final = 500
 _EVENT_WITH_ADDRESS: Final = select(leader_event, leader.c.address).join_from(leader_event, leader)
 
 
-def keep(connection: Connection, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
+def keep(
+    connection: Connection, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+) -> tuple[LeaderEvent, ...]:
     """Store events that are not stored yet and note those a person is told of; return the new ones."""
     leader_ids = _leader_ids(connection, {event.leader for event in events})
     known = _known(connection, (event.dedupe_key for event in events))
@@ -45,6 +49,8 @@ def keep(connection: Connection, events: Sequence[LeaderEvent], *, now_ms: Milli
         connection.execute(insert(connection, leader_event).on_conflict_do_nothing(), values)
     for code, detail in alerts_of(new):
         audit.note(connection, code, detail, at_ms=now_ms)
+    if cursor is not None:
+        cursors.advance(connection, cursor, now_ms=now_ms)
     return new
 
 

@@ -157,8 +157,11 @@ class SqlLedger(Ledger):
     async def fill(self, leader_fill_id: UUID) -> RecordedFill | None:
         return await self._database.read(partial(attempts.find_fill, leader_fill_id=leader_fill_id))
 
-    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
-        return await self._database.write_alone(partial(leader_events.keep, events=events, now_ms=now_ms))
+    async def keep_leader_events(
+        self, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+    ) -> tuple[LeaderEvent, ...]:
+        keep = partial(leader_events.keep, events=events, now_ms=now_ms, cursor=cursor)
+        return await self._database.write_alone(keep)
 
     async def leader_events_of(self, leader: str) -> tuple[LeaderEvent, ...]:
         return await self._database.read(partial(leader_events.events_of, address=leader))
