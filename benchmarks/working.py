@@ -27,6 +27,7 @@ from copytrade.adapters.system import SystemClock
 from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
+from copytrade.domain.mirroring import parse_policies
 from copytrade.domain.sizing import SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -35,6 +36,7 @@ from copytrade.engine.ingest import Ingest
 from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.mirror import Mirror
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues
@@ -125,12 +127,16 @@ async def _stages(
     }
     waits = Waits(unmapped_ms=5_000, book_ms=5_000)
     known = {name: facts[name] for name in ("ledger", "roll", "notifier", "clock")}
+    ingest = Ingest(**facts)
+    mirror = Mirror(ingest=ingest, portfolio=portfolio, registry=facts["registry"], books=books)
     decide = Decide(
         strategy_id=COPY_STRATEGY_ID,
         rules=RULES,
         waits=waits,
         books=books,
-        leader_events=LeaderEvents(activity=FakeActivity(), interval_ms=NEVER_MS, **known),
+        leader_events=LeaderEvents(
+            activity=FakeActivity(), interval_ms=NEVER_MS, policies=parse_policies(""), mirror=mirror, **known
+        ),
         leader_values=LeaderValues(
             values=FakeWalletValues(), roll=roll, rules=RULES, clock=clock, note=lambda *_: None
         ),
@@ -138,7 +144,7 @@ async def _stages(
         orders=orders,
         **facts,
     )
-    return Ingest(**facts), decide
+    return ingest, decide
 
 
 def _source(

@@ -15,10 +15,12 @@ from copytrade.domain.tape import TapeEntry
 from copytrade.ports.books import BookStore
 from copytrade.ports.leader_events import LeaderActivity
 from copytrade.ports.leader_fills import LeaderFillSource, SourceEvent
+from copytrade.ports.leader_transfers import LeaderTransfers, SharesMoved
 from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
 from copytrade.ports.resolutions import ResolutionFeed
 from copytrade.ports.wallet_values import WalletValues
+from copytrade.ports.witnesses import TransactionWitness, WitnessUnavailableError
 
 
 class FakeRegistry(MarketRegistry):
@@ -200,3 +202,27 @@ class RecordingNotifier(Notifier):
 
     def of(self, kind: type[Happening]) -> list[Happening]:
         return [happening for happening in self.told if isinstance(happening, kind)]
+
+
+class FakeTransactions(TransactionWitness):
+    """Knows the blocks of the transactions that a test gives it; asked for any other the chain has none."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[str, int] = {}
+        self.answers = True
+
+    async def block_of(self, tx_hash: str) -> int | None:
+        if not self.answers:
+            raise WitnessUnavailableError("polygon: down")
+        return self.blocks.get(tx_hash)
+
+
+class FakeTransfers(LeaderTransfers):
+    """Yields what the test puts."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[SharesMoved] = asyncio.Queue()
+
+    async def moves(self) -> AsyncIterator[SharesMoved]:
+        while True:
+            yield await self.queue.get()

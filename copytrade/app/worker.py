@@ -12,7 +12,13 @@ from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
-from copytrade.app.sources import build_leader_events, build_leader_values, build_sources
+from copytrade.app.sources import (
+    build_leader_events,
+    build_leader_values,
+    build_sources,
+    build_transfers,
+    build_unmatched,
+)
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -20,6 +26,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
 from copytrade.engine.listeners import Listeners
+from copytrade.engine.mirror import Mirror
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
@@ -90,7 +97,19 @@ def _worker(
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
-    leader_events = build_leader_events(settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes)
+    ingest = Ingest(
+        ledger=ledger,
+        roll=roll,
+        registry=registry,
+        portfolio=portfolio,
+        inbox=inbox,
+        notifier=listeners,
+        clock=clock,
+    )
+    mirror = Mirror(ingest=ingest, portfolio=portfolio, registry=registry, books=books)
+    leader_events = build_leader_events(
+        settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes, mirror=mirror
+    )
     rules = build_rules(settings)
     leader_values = build_leader_values(settings, clock, http, roll=roll, rules=rules, notes=notes)
     parts = Parts(
@@ -115,15 +134,7 @@ def _worker(
         portfolio=portfolio,
         money=build_money(settings, parts, in_turn=decide.turn, feed=feed),
         sources=build_sources(settings, ledger, roll, outside),
-        ingest=Ingest(
-            ledger=ledger,
-            roll=roll,
-            registry=registry,
-            portfolio=portfolio,
-            inbox=inbox,
-            notifier=listeners,
-            clock=clock,
-        ),
+        ingest=ingest,
         leader_events=leader_events,
         leader_values=leader_values,
         decide=decide,
@@ -134,7 +145,8 @@ def _worker(
         executor=executor,
         listeners=listeners,
         notes=notes,
-        clock=clock,
+        transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
+        unmatched=build_unmatched(settings, parts, http),
     )
 
 

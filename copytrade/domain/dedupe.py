@@ -289,6 +289,8 @@ def _is_api_only_alike(known: _Fill, seen: LeaderFill) -> bool:
 
 def _is_alike(known: _Fill, seen: LeaderFill) -> bool:
     stored = known.recorded.fill
+    if Source.LEADER_EVENT in {stored.source, seen.source}:
+        return False
     return (stored.leader, stored.token_id, stored.side) == (seen.leader, seen.token_id, seen.side) and abs(
         stored.size - seen.size
     ) <= SIZE_TOLERANCE

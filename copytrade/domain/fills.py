@@ -33,6 +33,8 @@ class Source(StrEnum):
     POLYGON = "polygon"
     DATA_API = "data_api"
     RTDS = "rtds"
+    LEADER_EVENT = "leader_event"
+    """An exit that is no sale, mirrored: such a fill was never on an exchange, and is nobody's report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,11 @@ class LeaderFill:
     fill_ts_ms: Millis
     detected_at_ms: Millis
     place: LogPlace | None
+
+    @property
+    def aged_from_ms(self) -> Millis:
+        """When its age begins: at its block; at its detection where it is told by nothing faster than an API."""
+        return self.detected_at_ms if self.source is Source.LEADER_EVENT else self.fill_ts_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

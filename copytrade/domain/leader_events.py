@@ -23,6 +23,8 @@ SNAPSHOT_LAG_MS: Final = 20_000
 """A listing may lack what happened so shortly before it (median delay 5.4 s, measured 2026-09-25)."""
 SNAPSHOT_SPAN_MS: Final = 10_000
 """A listing may hold what happened so shortly after it was asked for; clocks differ by some seconds, too."""
+CHAIN_KEY: Final = "log|"
+"""How the keys of events begin that were read from logs."""
 DUST: Final[Shares] = MICRO // 10
 """Positions below this may be missing from a listing."""
 _LAST: Final = 1 << 64
@@ -43,15 +45,18 @@ class LeaderEventKind(StrEnum):
 
 
 class EventPolicy(StrEnum):
-    """What is done about an event: a person is told, or it is only kept."""
+    """What is done about an event: we leave in proportion and a person is told, he is only told, or it is only kept."""
 
+    MIRROR = "mirror"
     ALERT = "alert"
     IGNORE = "ignore"
 
 
-POLICIES: Final = {
-    kind: EventPolicy.IGNORE if kind is LeaderEventKind.SNAPSHOT else EventPolicy.ALERT for kind in LeaderEventKind
-}
+MIRRORED: Final = frozenset(
+    {LeaderEventKind.MERGE, LeaderEventKind.REDEEM, LeaderEventKind.CONVERSION, LeaderEventKind.WITHDRAWAL}
+)
+"""What takes shares away from a leader: it can be mirrored by a sale."""
+TRANSFERS: Final = frozenset({LeaderEventKind.DEPOSIT, LeaderEventKind.WITHDRAWAL})
 ALERT_CODES: Final = {
     LeaderEventKind.SPLIT: "LEADER_SPLIT",
     LeaderEventKind.MERGE: "LEADER_MERGED",
@@ -82,6 +87,12 @@ class LeaderEvent:
     detected_at_ms: Millis
     dedupe_key: str
     payload: str
+    policy: EventPolicy = EventPolicy.ALERT
+
+    @property
+    def is_from_chain(self) -> bool:
+        """Whether it was read from a log."""
+        return self.dedupe_key.startswith(CHAIN_KEY)
 
     @property
     def is_listing(self) -> bool:
@@ -118,11 +129,19 @@ def alerts_of(events: Iterable[LeaderEvent]) -> list[tuple[str, dict[str, object
                 "usdc": format_micro(event.usdc),
                 "tx_hash": event.tx_hash,
                 "event": event.dedupe_key,
+                "policy": event.policy,
             },
         )
         for event in events
-        if POLICIES[event.kind] is EventPolicy.ALERT
+        if event.policy is not EventPolicy.IGNORE
     ]
+
+
+def is_same_transfer(event: LeaderEvent, known: LeaderEvent) -> bool:
+    """Tell whether a transfer is one that the other one of chain and API has told."""
+    if event.is_from_chain == known.is_from_chain or (event.tx_hash, event.kind) != (known.tx_hash, known.kind):
+        return False
+    return event.token_id is None or known.token_id in {event.token_id, None}
 
 
 def snapshots_of(
@@ -143,6 +162,7 @@ def snapshots_of(
             detected_at_ms=at_ms,
             dedupe_key=f"snapshot|{leader}|{at_ms}|{token_id or '*'}",
             payload="{}",
+            policy=EventPolicy.IGNORE,
         )
         for token_id, shares in [*named, *listed]
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from copytrade.domain.attempts import AttemptStatus
-from copytrade.domain.happenings import UNTOLD, FillDetected, FillJoined, Noted, OrderEnded
+from copytrade.domain.happenings import UNTOLD, FillDetected, FillJoined, Noted
 from copytrade.domain.leaders import is_copied
+from copytrade.engine.orphans import Orphans
 from copytrade.engine.streams import reading
 from copytrade.ports.leader_fills import (
     ChainConfirmed,
@@ -48,7 +48,7 @@ class Ingest:
         self._ledger = ledger
         self._roll = roll
         self._registry = registry
-        self._portfolio = portfolio
+        self._orphans = Orphans(ledger=ledger, portfolio=portfolio, notifier=notifier, clock=clock)
         self._inbox = inbox
         self._notifier = notifier
         self._clock = clock
@@ -108,23 +108,9 @@ class Ingest:
         )
 
     async def _orphan(self, removed: FillsRemoved) -> None:
-        """Mark what a reorg took away; unsent attempts end here, sent ones stay and are flagged."""
+        """Mark what a reorg took away; unsent attempts end with it, sent ones stay and are flagged."""
         orphaned = await self._ledger.orphan(removed, now_ms=self._clock.now_ms())
-        for attempt in orphaned.cancelled:
-            self._portfolio.follow(attempt)
-            self._notifier.tell(OrderEnded(attempt=attempt, status=AttemptStatus.CANCELED, reason=attempt.reasons[-1]))
-        if orphaned.fills:
-            detail = {
-                "fills": [str(recorded.id) for recorded in orphaned.fills],
-                "cancelled": [str(attempt.id) for attempt in orphaned.cancelled],
-                "already_sent": [str(attempt.id) for attempt in orphaned.already_sent],
-            }
-            await self._note("REORG", detail)
-        if orphaned.already_sent:
-            await self._note(
-                "REORG_UNDER_COPY",
-                {"attempts": [str(attempt.id) for attempt in orphaned.already_sent]},
-            )
+        await self._orphans.settle(orphaned, code="REORG")
 
     async def _note(self, code: str, detail: Mapping[str, object]) -> None:
         at_ms = self._clock.now_ms()

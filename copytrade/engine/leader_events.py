@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -13,25 +13,30 @@ from copytrade.domain.leader_events import (
     NO_SNAPSHOT,
     SNAPSHOT_LAG_MS,
     SNAPSHOT_SPAN_MS,
+    TRANSFERS,
     LeaderEventKind,
     LeaderHolding,
     alerts_of,
     holding,
+    is_same_transfer,
     snapshots_of,
 )
+from copytrade.engine.streams import reading
 from copytrade.ports.leader_events import ActivityTruncatedError, ActivityUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from copytrade.domain.fills import RecordedFill
-    from copytrade.domain.leader_events import LeaderEvent
+    from copytrade.domain.leader_events import EventPolicy, LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis, Shares
+    from copytrade.engine.mirror import Mirror
     from copytrade.ports.clock import Clock
     from copytrade.ports.leader_events import LeaderActivity
-    from copytrade.ports.leader_fills import LeaderRoll
+    from copytrade.ports.leader_fills import Cursor, LeaderRoll
+    from copytrade.ports.leader_transfers import LeaderTransfers, SharesMoved
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.notifier import Notifier
 
@@ -63,6 +68,21 @@ class _Watch:
     due_ms: Millis = 0
     failures: int = 0
     wanted: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.keys = {event.dedupe_key for event in self.events}
+
+    def add(self, event: LeaderEvent) -> None:
+        """Take one that is stored now."""
+        self.events.append(event)
+        self.keys.add(event.dedupe_key)
+
+    def knows(self, event: LeaderEvent) -> bool:
+        """Tell whether it was told before, by the chain or by the API."""
+        return event.dedupe_key in self.keys or (
+            event.kind in TRANSFERS and any(is_same_transfer(event, known) for known in self.events)
+        )
 
     def base_ms(self) -> Millis | None:
         """Return when he was last listed whole, None if that was before he was followed."""
@@ -83,6 +103,8 @@ class LeaderEvents:
         notifier: Notifier,
         clock: Clock,
         interval_ms: Millis,
+        policies: Mapping[LeaderEventKind, EventPolicy],
+        mirror: Mirror,
     ) -> None:
         self._ledger = ledger
         self._roll = roll
@@ -90,6 +112,8 @@ class LeaderEvents:
         self._notifier = notifier
         self._clock = clock
         self._interval_ms = interval_ms
+        self._policies = policies
+        self._mirror = mirror
         self._known: Mapping[str, Leader] = {}
         self._watches: dict[str, _Watch] = {}
         self._room = asyncio.Semaphore(POLLS_AT_ONCE)
@@ -105,6 +129,21 @@ class LeaderEvents:
                     if watch.due_ms <= now_ms:
                         polls.create_task(self._poll(watch), name=f"activity-{watch.leader.address}")
             await self._wait()
+
+    async def follow(self, transfers: LeaderTransfers) -> None:
+        """Store what the chain tells of shares that leaders gave or got without a trade, until cancelled."""
+        async with reading(transfers.moves()) as moves:
+            async for moved in moves:
+                await self._take(moved)
+
+    async def _take(self, moved: SharesMoved) -> None:
+        leaders = self._roll.leaders()
+        timely = [
+            event
+            for event in moved.events
+            if event.leader in leaders and event.event_ts_ms >= leaders[event.leader].created_at_ms
+        ]
+        await self._store(timely, cursor=moved.cursor)
 
     async def held_before(self, recorded: RecordedFill, market: Market) -> LeaderHolding:
         """Return what the leader held of a fill's token just before it, as far as is stored now."""
@@ -181,7 +220,7 @@ class LeaderEvents:
         except ActivityTruncatedError as error:
             await self._begin_anew(watch, began_ms, error)
             return
-        await self._keep(watch, [event for event in events if event.event_ts_ms >= watch.leader.created_at_ms])
+        await self._store(event for event in events if event.event_ts_ms >= watch.leader.created_at_ms)
         watch.read_to_ms = began_ms
         watch.next_since_ms = began_ms - OVERLAP_MS
         if is_deep:
@@ -192,16 +231,28 @@ class LeaderEvents:
         watch.begins_ms, watch.next_since_ms, watch.read_to_ms = now_ms, now_ms - OVERLAP_MS, None
         await self._note("TRUNCATED", {"leader": watch.leader.address, "error": str(error)})
 
-    async def _keep(self, watch: _Watch, events: list[LeaderEvent]) -> None:
-        now_ms = self._clock.now_ms()
-        known = {event.dedupe_key for event in watch.events}
-        unknown = [event for event in events if event.dedupe_key not in known]
-        if not unknown:
+    async def _store(self, events: Iterable[LeaderEvent], *, cursor: Cursor | None = None) -> None:
+        """Keep what is not known yet, with what an operator wants done about it."""
+        unknown = [
+            replace(event, policy=self._policies.get(event.kind, event.policy))
+            for event in events
+            if not self._is_known(event)
+        ]
+        if not unknown and cursor is None:
             return
-        new = await self._ledger.keep_leader_events(unknown, now_ms=now_ms)
-        watch.events += unknown
+        # The sales come first: after a crash in between they are only met again.
+        await self._mirror.follow(unknown)
+        now_ms = self._clock.now_ms()
+        new = await self._ledger.keep_leader_events(unknown, now_ms=now_ms, cursor=cursor)
+        for event in unknown:
+            if (watch := self._watches.get(event.leader)) is not None:
+                watch.add(event)
         for code, detail in alerts_of(new):
             self._notifier.tell(Noted(code=code, detail=detail, at_ms=now_ms))
+
+    def _is_known(self, event: LeaderEvent) -> bool:
+        watch = self._watches.get(event.leader)
+        return watch is not None and watch.knows(event)
 
     async def _list(self, watch: _Watch) -> None:
         """List the whole wallet once it is followed long enough to see what the list may lack, tokens when wanted."""
@@ -217,7 +268,7 @@ class LeaderEvents:
             sorted(held.items()) if is_whole else [(token_id, held.get(token_id, 0)) for token_id in sorted(wanted)]
         )
         found = snapshots_of(watch.leader.address, listed, at_ms=began_ms, is_whole=is_whole)
-        await self._keep(watch, list(found))
+        await self._store(found)
         watch.wanted -= wanted
 
     def _pause_ms(self, watch: _Watch) -> Millis:

@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copytrade.engine.unmatched import Unmatched
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,10 +21,11 @@ if TYPE_CHECKING:
     from copytrade.engine.portfolio import Portfolio
     from copytrade.engine.roll import LedgerRoll
     from copytrade.engine.tracking import Tracking
+    from copytrade.engine.unmatched import Unmatched
     from copytrade.ports.books import BookStore
-    from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.leader_fills import LeaderFillSource
+    from copytrade.ports.leader_transfers import LeaderTransfers
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
 
@@ -52,7 +51,9 @@ class Worker:
     executor: ExecutionAdapter
     listeners: Listeners
     notes: Notes
-    clock: Clock
+    unmatched: Unmatched | None
+    transfers: LeaderTransfers | None
+    """There are these where the chain is read."""
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -77,10 +78,11 @@ class Worker:
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
             loops.create_task(self.leader_events.run(), name="leader-events")
+            if self.transfers is not None:
+                loops.create_task(self.leader_events.follow(self.transfers), name="transfers")
             loops.create_task(self.leader_values.run(), name="leader-values")
             loops.create_task(self.money.run(), name="money")
-            if "polygon" in self.sources:
-                unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
-                loops.create_task(unmatched.run(), name="unmatched")
+            if self.unmatched is not None:
+                loops.create_task(self.unmatched.run(), name="unmatched")
             for name, source in self.sources.items():
                 loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")

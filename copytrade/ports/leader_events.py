@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.units import Millis, Shares
+    from copytrade.ports.leader_fills import Cursor
 
 
 class ActivityUnavailableError(Exception):
@@ -40,8 +41,10 @@ class LeaderActivity(Protocol):
 class LeaderEventStore(Protocol):
     """The memory of such events, and of the fills they are folded with; each write is one transaction."""
 
-    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
-        """Store events by their keys, with a `worker_event` for each new one a person is told of.
+    async def keep_leader_events(
+        self, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+    ) -> tuple[LeaderEvent, ...]:
+        """Store events by their keys, with a `worker_event` for each new one a person is told of, and the cursor.
 
         Returns those stored for the first time, in the order given. Events of addresses that are no leader
         are ignored.

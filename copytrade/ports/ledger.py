@@ -127,6 +127,9 @@ class Ledger(LeaderEventStore, CopyMemory, AccountStore, Protocol):
         What was proved above the block it falls back to is proved no more.
         """
 
+    async def refute(self, fill_ids: Sequence[UUID], *, now_ms: Millis) -> Orphaned:
+        """Mark fills whose transaction the chain does not have, as `orphan` does; those with a log stay."""
+
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
         """Set `confirmed_at` of fills that lack it and are not orphaned; return how many."""
 

@@ -58,6 +58,16 @@ class ChainWitness(Protocol):
         """
 
 
+class TransactionWitness(Protocol):
+    """The chain, asked for single transactions."""
+
+    async def block_of(self, tx_hash: str) -> int | None:
+        """Return the final block in which a transaction succeeded, None if it failed or every node knows none.
+
+        :raises WitnessUnavailableError: a node does not answer as it should, or the block is not final.
+        """
+
+
 class TradeWitness(Protocol):
     """Another record of an account's trades."""
 

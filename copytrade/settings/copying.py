@@ -8,12 +8,16 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode
 
 from copytrade.domain.copy_rules import ORDER_WINDOW_MAX_MS, RULES, parse_rule
+from copytrade.domain.leader_events import EventPolicy, LeaderEventKind
+from copytrade.domain.mirroring import ACCEPTED as POLICIES_ACCEPTED
+from copytrade.domain.mirroring import parse_policies
 from copytrade.domain.sizing import ExitMode, SizingMode
 from copytrade.domain.units import Millis, Price, Ratio, Usdc
 from copytrade.settings.values import Money
 
 ACCEPTED: Final[dict[str, str]] = {name: kind.accepted for name, kind in RULES.items()} | {
     "bankroll_usdc": "a decimal above 0",
+    "leader_event_policies": POLICIES_ACCEPTED,
     "order_window_ms": f"milliseconds, an integer from 0 to {ORDER_WINDOW_MAX_MS}",
 }
 
@@ -21,6 +25,10 @@ ACCEPTED: Final[dict[str, str]] = {name: kind.accepted for name, kind in RULES.i
 def _rule(name: str) -> BeforeValidator:
     """Read a variable as the rule of that name is read everywhere."""
     return BeforeValidator(lambda written: parse_rule(name, written)[1] if isinstance(written, str) else written)
+
+
+def _policies(written: object) -> object:
+    return parse_policies(written) if isinstance(written, str) else written
 
 
 class CopySettings(BaseSettings):
@@ -47,4 +55,7 @@ class CopySettings(BaseSettings):
     categories_deny: Annotated[tuple[str, ...], NoDecode, _rule("categories_deny")] = ()
     keywords_allow: Annotated[tuple[str, ...], NoDecode, _rule("keywords_allow")] = ()
     keywords_deny: Annotated[tuple[str, ...], NoDecode, _rule("keywords_deny")] = ()
+    leader_event_policies: Annotated[dict[LeaderEventKind, EventPolicy], NoDecode, BeforeValidator(_policies)] = (
+        parse_policies("")
+    )
     leader_cooldown_ms: Annotated[Millis, _rule("leader_cooldown_ms")] = 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from copytrade.domain.fills import Side
-from copytrade.domain.leader_events import LeaderEvent, LeaderEventKind, snapshots_of
-from copytrade.ports.leader_fills import FillsRemoved, FillsSeen, LogRef
+from copytrade.domain.fills import Side, Source
+from copytrade.domain.leader_events import EventPolicy, LeaderEvent, LeaderEventKind, snapshots_of
+from copytrade.domain.mirroring import as_sale
+from copytrade.ports.leader_fills import Cursor, CursorScope, FillsRemoved, FillsSeen, LogRef
 from copytrade.ports.ledger import Ledger
-from tests.ledger_facts import a_log
+from tests.ledger_facts import a_log, a_row
 from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_leader, micro
 
 
@@ -81,3 +82,37 @@ async def test_fills_of_a_token_are_those_on_the_chain_since_then(ledger: Ledger
 
     assert [recorded.fill.tx_hash for recorded in found] == ["0x02"]
     assert await ledger.fills_of(OTHER, YES, since_ms=0) == ()
+
+
+async def test_a_mirrored_event_is_kept_as_such_and_its_sale_is_nobodys_trade(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader())
+    mirrored = an_event(policy=EventPolicy.MIRROR)
+    await ledger.keep_leader_events([mirrored], now_ms=NOW_MS)
+    sale = as_sale(mirrored, YES, micro("10"), bid=micro("0.5"))
+    seen = FillsSeen(source=Source.LEADER_EVENT, sightings=(sale,))
+
+    (stored,) = (await ledger.ingest(seen, now_ms=NOW_MS)).new
+    again = await ledger.ingest(seen, now_ms=NOW_MS + 1)
+    row = a_row(tx_hash=mirrored.tx_hash, side=Side.SELL, size="10", price="0.5")
+    (trade,) = (await ledger.ingest(FillsSeen(source=Source.DATA_API, sightings=(row,)), now_ms=NOW_MS + 2)).new
+
+    assert await ledger.leader_events_of(LEADER) == (mirrored,)
+    assert (again.new, [one.id for one in again.joined]) == ((), [stored.id])
+    assert trade.id != stored.id
+    assert {one.id for one in await ledger.undecided(limit=9)} == {stored.id, trade.id}
+    assert [one.id for one in await ledger.all_fills_of(LEADER, since_ms=0)] == [trade.id]
+    assert [one.id for one in await ledger.fills_of(LEADER, YES, since_ms=0)] == [trade.id]
+    unmatched = await ledger.unmatched_rows(detected_from_ms=0, detected_to_ms=NOW_MS + 9_999, noted_as="X")
+    assert [one.id for one in unmatched] == [trade.id]
+
+
+async def test_a_cursor_moves_with_the_events_it_tells_of_also_when_there_are_none(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader())
+    scope = CursorScope(exchange_address="0x01")
+    first, second = (Cursor(scope=scope, last_processed_block=block, proved_block=5) for block in (7, 9))
+
+    await ledger.keep_leader_events([an_event()], now_ms=NOW_MS, cursor=first)
+    assert await ledger.cursor(scope) == first
+    assert await ledger.keep_leader_events([], now_ms=NOW_MS, cursor=second) == ()
+    assert await ledger.cursor(scope) == second
+    assert await ledger.cursor(CursorScope()) is None

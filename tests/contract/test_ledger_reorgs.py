@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from copytrade.domain.attempts import AttemptStatus, Decision, reason
+from copytrade.domain.fills import Source
+from copytrade.ports.leader_fills import ChainConfirmed, FillsConfirmed
 from copytrade.ports.ledger import Ledger
 from tests.ledger_facts import (
     BLOCK_B,
@@ -196,3 +199,26 @@ async def test_a_re_included_fill_keeps_its_one_attempt(ledger: Ledger) -> None:
     await see(ledger, a_log(17, block=BLOCK_B, number=101))
 
     assert await stored(ledger) == []
+
+
+async def test_a_fill_that_no_log_was_ever_seen_of_can_be_refuted(ledger: Ledger) -> None:
+    (row,) = (await see(ledger, a_row())).new
+    (log,) = (await see(ledger, a_log(7, tx_hash="0x09"))).new
+    confirmed = FillsConfirmed(source=Source.DATA_API, source_keys=(a_row().source_key,), at_ms=NOW_MS)
+    assert await ledger.confirm(confirmed) == 1
+    await ledger.record_attempt(an_attempt(row))
+    await ledger.record_attempt(an_attempt(row, account_id="live"))
+    sent = an_attempt(row, account_id="live").id
+    await ledger.submit_attempt(sent, order_hash="0x01", placed_at_ms=NOW_MS)
+
+    refuted = await ledger.refute([row.id, log.id, uuid4()], now_ms=NOW_MS + 5)
+
+    assert refuted.fills == (row,)
+    assert [(gone.id, gone.status) for gone in refuted.cancelled] == [(an_attempt(row).id, AttemptStatus.CANCELED)]
+    assert [kept.id for kept in refuted.already_sent] == [sent]
+    assert (await ledger.refute([row.id], now_ms=NOW_MS + 6)).fills == ()
+    # What is orphaned is confirmed by nothing but its log.
+    assert await ledger.confirm(confirmed) == 0
+    joined = await see(ledger, a_log(7))
+    assert [found.id for found in joined.joined] == [row.id]
+    assert await ledger.confirm(ChainConfirmed(block_number=10_000, at_ms=NOW_MS + 9)) == 2

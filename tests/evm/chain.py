@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,8 @@ GENESIS_S = 1_790_000_000
 BLOCK_S = 2
 GAS_OF_CALL = 50_000
 GAS_OF_ORDER = 25_000
+EMITTER = "0x" + "608036038060806000376060356040356020356000358460" + "00a400"
+"""Copies what follows the first four words of its input to memory and emits it under those: LOG4."""
 
 Transaction = dict[str, str]
 
@@ -58,14 +60,26 @@ class EvmChain:
 
         No transaction depends on another: each sender's next one comes after all other senders had theirs.
         """
+        gas = GAS_OF_CALL + GAS_OF_ORDER * sum(1 + len(match.makers) for match in matches)
+        return self._transaction(exchange, orders.call(exchange, matches), gas=gas)
+
+    def emission(self, contract: str, topics: Sequence[str], data: bytes) -> Transaction:
+        """Return a transaction in which a contract placed by `place_emitter` emits a log of four topics."""
+        return self._transaction(contract, "0x" + "".join(topic[2:] for topic in topics) + data.hex(), gas=100_000)
+
+    async def place_emitter(self, address: str) -> None:
+        """Put a contract there that emits what it is called with."""
+        await self.rpc("anvil_setCode", address, EMITTER)
+
+    def _transaction(self, to: str, data: str, *, gas: int) -> Transaction:
         turn, sender = divmod(self._sent, len(self._senders))
         self._sent += 1
         return {
             "from": self._senders[sender],
             "nonce": hex(turn),
-            "to": exchange,
-            "data": orders.call(exchange, matches),
-            "gas": hex(GAS_OF_CALL + GAS_OF_ORDER * sum(1 + len(match.makers) for match in matches)),
+            "to": to,
+            "data": data,
+            "gas": hex(gas),
             "maxFeePerGas": hex(10**11),
             "maxPriorityFeePerGas": "0x1",
         }

@@ -14,6 +14,7 @@ from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
 from copytrade.domain.market import Market
+from copytrade.domain.mirroring import parse_policies
 from copytrade.domain.sizing import SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.engine.account import Account
@@ -26,12 +27,15 @@ from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.marks import BookMarks
+from copytrade.engine.mirror import Mirror
 from copytrade.engine.money import Money
 from copytrade.engine.notes import Notes
+from copytrade.engine.orphans import Orphans
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.engine.settle import Settle
 from copytrade.engine.tracking import Tracking
+from copytrade.engine.unmatched import Unmatched
 from copytrade.engine.worker import Worker
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import Ledger
@@ -40,6 +44,8 @@ from tests.fakes import (
     FakeBooks,
     FakeRegistry,
     FakeResolutions,
+    FakeTransactions,
+    FakeTransfers,
     FakeWalletValues,
     RecordingNotifier,
     ScriptedSource,
@@ -53,7 +59,9 @@ START_MS = NOW_MS
 class Stage:
     """One life of the worker; a second one on the same ledger is a restart."""
 
-    def __init__(self, *, ledger: Ledger | None = None, registry: FakeRegistry | None = None, **rules: Any) -> None:
+    def __init__(
+        self, *, ledger: Ledger | None = None, registry: FakeRegistry | None = None, policies: str = "", **rules: Any
+    ) -> None:
         self.clock = VirtualClock()
         self.ledger: Ledger = ledger or MemoryLedger()
         self.registry = registry or FakeRegistry(a_market())
@@ -63,10 +71,12 @@ class Stage:
         self.activity = FakeActivity()
         self.values = FakeWalletValues()
         self.resolutions = FakeResolutions()
+        self.transactions = FakeTransactions()
+        self.transfers = FakeTransfers()
         self.notifier = RecordingNotifier()
-        self.worker = self._wire(_rules(**rules))
+        self.worker = self._wire(_rules(**rules), policies)
 
-    def _wire(self, rules: CopyRules) -> Worker:
+    def _wire(self, rules: CopyRules, policies: str) -> Worker:
         listeners = Listeners()
         listeners.add(self.notifier)
         executor = PaperExecutor(
@@ -83,6 +93,7 @@ class Stage:
         orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=100)
         shared = {"ledger": self.ledger, "portfolio": portfolio, "notifier": listeners}
         known = {"roll": roll, "registry": self.registry, "inbox": inbox, "clock": self.clock}
+        ingest = Ingest(**shared, **known)
         leader_events = LeaderEvents(
             ledger=self.ledger,
             roll=roll,
@@ -90,6 +101,8 @@ class Stage:
             notifier=listeners,
             clock=self.clock,
             interval_ms=30_000,
+            policies=parse_policies(policies),
+            mirror=Mirror(ingest=ingest, portfolio=portfolio, registry=self.registry, books=self.books),
         )
         notes = Notes(ledger=self.ledger, notifier=listeners, clock=self.clock)
         leader_values = LeaderValues(values=self.values, roll=roll, rules=rules, clock=self.clock, note=notes.take)
@@ -110,18 +123,11 @@ class Stage:
             roll=roll,
             registry=self.registry,
             books=self.books,
-            tracking=Tracking(
-                ledger=self.ledger,
-                registry=self.registry,
-                books=self.books,
-                portfolio=portfolio,
-                clock=self.clock,
-                lookback_ms=3_600_000,
-            ),
+            tracking=self._tracking(portfolio),
             portfolio=portfolio,
             money=self._money(notes, portfolio, executor, decide, listeners),
             sources={"polygon": self.chain, "data_api": self.api},
-            ingest=Ingest(**shared, **known),
+            ingest=ingest,
             leader_events=leader_events,
             leader_values=leader_values,
             decide=decide,
@@ -130,7 +136,14 @@ class Stage:
             executor=executor,
             listeners=listeners,
             notes=notes,
-            clock=self.clock,
+            transfers=self.transfers,
+            unmatched=Unmatched(
+                ledger=self.ledger,
+                transactions=self.transactions,
+                orphans=Orphans(clock=self.clock, **shared),
+                notes=notes,
+                clock=self.clock,
+            ),
         )
 
     def _money(self, notes: Notes, portfolio: Portfolio, executor: Any, decide: Decide, listeners: Listeners) -> Money:
@@ -148,6 +161,16 @@ class Stage:
                 feed=self.resolutions,
                 **known,
             ),
+        )
+
+    def _tracking(self, portfolio: Portfolio) -> Tracking:
+        return Tracking(
+            ledger=self.ledger,
+            registry=self.registry,
+            books=self.books,
+            portfolio=portfolio,
+            clock=self.clock,
+            lookback_ms=3_600_000,
         )
 
     async def sees(self, *fills: Any, source: ScriptedSource | None = None) -> None:

@@ -48,6 +48,7 @@ def test_a_change_of_someone_who_is_not_followed_wakes_nobody():
         roll = LedgerRoll(ledger, VirtualClock())
         await roll.refresh()
         before = roll.leaders()
+        await ledger.add_leader(a_leader(address=OTHER, label="again"))
         await ledger.remove_leader(OTHER)
         await roll.refresh()
         assert (roll.leaders() is before, ledger.reads) == (True, 2)

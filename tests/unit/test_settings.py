@@ -32,6 +32,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.trigger_mode == "data_api"
     assert settings.copy_ratio == MICRO
     assert settings.submit_latency_ms == Latency(median_ms=150)
+    assert set(settings.leader_event_policies.values()) == {"alert"}
 
 
 def test_values_are_parsed_into_our_units(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +101,7 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("TRACK_TOP_MARKETS", "1001", "TRACK_TOP_MARKETS is '1001'; accepted: an integer from 0 to 1000"),
         ("SIZING_MODE", "half", "SIZING_MODE is 'half'; accepted: ratio, fixed_usdc, bankroll"),
         ("MAKER_LEADER_RATIO", "-0.5", "MAKER_LEADER_RATIO is '-0.5'; accepted: a decimal, 0 or above"),
+        ("LEADER_EVENT_POLICIES", "SPLIT=mirror", "LEADER_EVENT_POLICIES is 'SPLIT=mirror'; accepted: comma-separated"),
         ("SPREAD_MAX", "1.5", "SPREAD_MAX is '1.5'; accepted: a decimal from 0 to 1, or nothing"),
         (
             "ORDER_WINDOW_MS",

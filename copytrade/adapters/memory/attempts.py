@@ -16,9 +16,10 @@ from copytrade.domain.positions import Position, cash_flow
 from copytrade.ports.ledger import Booked, Orphaned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
+    from copytrade.adapters.memory.state import StoredFill
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
@@ -30,10 +31,22 @@ class MemoryAttempts(MemoryFills):
     """The part of the ledger that decisions and executions write to."""
 
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
-        fills = self._fills_at(removed.logs)
+        orphaned = self._take_away(self._fills_at(removed.logs), now_ms=now_ms)
+        if removed.rewind_to is not None:
+            self._rewind(removed.rewind_to)
+            self.proved = cut_above(self.proved, removed.rewind_to)
+        return orphaned
+
+    async def refute(self, fill_ids: Sequence[UUID], *, now_ms: Millis) -> Orphaned:
+        known = [self.stored[fill_id] for fill_id in fill_ids if fill_id in self.stored]
+        without_log = [one for one in known if one.recorded.fill.place is None and one.orphaned_at_ms is None]
+        ordered = sorted(without_log, key=lambda one: (one.recorded.fill.fill_ts_ms, one.recorded.id))
+        return self._take_away(ordered, now_ms=now_ms)
+
+    def _take_away(self, fills: list[StoredFill], *, now_ms: Millis) -> Orphaned:
         cancelled, already_sent = [], []
         for stored in fills:
-            stored.orphaned_at_ms = now_ms
+            stored.orphaned_at_ms, stored.confirmed_at_ms = now_ms, None
         orphaned_ids = {stored.recorded.id for stored in fills}
         for attempt in self._oldest_first(self._attempts.values()):
             if attempt.leader_fill_id not in orphaned_ids:
@@ -42,9 +55,6 @@ class MemoryAttempts(MemoryFills):
                 cancelled.append(gone)
             elif attempt.order_hash is not None:
                 already_sent.append(attempt)
-        if removed.rewind_to is not None:
-            self._rewind(removed.rewind_to)
-            self.proved = cut_above(self.proved, removed.rewind_to)
         return Orphaned(
             fills=tuple(stored.recorded for stored in fills),
             cancelled=tuple(cancelled),

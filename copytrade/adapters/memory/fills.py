@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from copytrade.adapters.memory.state import Event, MemoryState, StoredFill
 from copytrade.domain.dedupe import KnownFill, join
+from copytrade.domain.fills import Source
 from copytrade.domain.leader_events import alerts_of
 from copytrade.ports.leader_fills import (
     ChainConfirmed,
@@ -87,6 +88,7 @@ class MemoryFills(MemoryState):
             stored.recorded
             for stored in self.stored.values()
             if stored.recorded.fill.place is None
+            and stored.recorded.fill.source is not Source.LEADER_EVENT
             and stored.orphaned_at_ms is None
             and detected_from_ms <= stored.recorded.fill.detected_at_ms <= detected_to_ms
             and str(stored.recorded.id) not in noted
@@ -94,27 +96,35 @@ class MemoryFills(MemoryState):
         return tuple(sorted(found, key=lambda recorded: recorded.fill.detected_at_ms))
 
     async def all_fills_of(self, address: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
-        found = [stored.recorded for stored in self.stored.values() if stored.orphaned_at_ms is None]
-        own = [one for one in found if one.fill.leader == address and one.fill.fill_ts_ms >= since_ms]
+        own = [
+            one for one in self._trades_of_leaders() if one.fill.leader == address and one.fill.fill_ts_ms >= since_ms
+        ]
         return tuple(sorted(own, key=order_of_events))
 
     async def fill(self, leader_fill_id: UUID) -> RecordedFill | None:
         stored = self.stored.get(leader_fill_id)
         return None if stored is None else stored.recorded
 
-    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
+    async def keep_leader_events(
+        self, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+    ) -> tuple[LeaderEvent, ...]:
         new = [one for one in events if one.leader in self._leaders and one.dedupe_key not in self.leader_events]
         self.leader_events |= {event.dedupe_key: event for event in new}
         self.events += [Event(code=code, detail=detail, at_ms=now_ms) for code, detail in alerts_of(new)]
+        if cursor is not None:
+            self._advance(cursor)
         return tuple(new)
 
     async def leader_events_of(self, leader: str) -> tuple[LeaderEvent, ...]:
         return tuple(event for event in self.leader_events.values() if event.leader == leader)
 
     async def fills_of(self, leader: str, token_id: str, *, since_ms: Millis) -> tuple[RecordedFill, ...]:
-        kept = (stored.recorded for stored in self.stored.values() if stored.orphaned_at_ms is None)
-        his = (one for one in kept if (one.fill.leader, one.fill.token_id) == (leader, token_id))
+        his = (one for one in self._trades_of_leaders() if (one.fill.leader, one.fill.token_id) == (leader, token_id))
         return tuple(recorded for recorded in his if recorded.fill.fill_ts_ms >= since_ms)
+
+    def _trades_of_leaders(self) -> list[RecordedFill]:
+        kept = [stored.recorded for stored in self.stored.values() if stored.orphaned_at_ms is None]
+        return [one for one in kept if one.fill.source is not Source.LEADER_EVENT]
 
     def _known(self, tx_hashes: Iterable[str]) -> list[KnownFill]:
         return [

@@ -26,7 +26,6 @@ class MemoryLedger(MemoryAccounts, Ledger):
         known = self._leaders.get(leader.address)
         if known is not None and known.enabled:
             return False
-        self._leaders_revision += 1
         self._leaders[leader.address] = leader if known is None else replace(leader, id=known.id)
         if known is not None and leader.followed_since_ms < known.followed_since_ms:
             self._cursors.pop(CursorScope(leader_address=leader.address), None)
@@ -35,7 +34,6 @@ class MemoryLedger(MemoryAccounts, Ledger):
     async def remove_leader(self, address: str) -> None:
         if address not in self._leaders:
             raise UnknownLeaderError(f"{address} is not a leader")
-        self._leaders_revision += 1
         self._leaders[address] = replace(self._leaders[address], enabled=False)
 
     async def change_leader(self, leader: Leader) -> None:
@@ -55,6 +53,9 @@ class MemoryLedger(MemoryAccounts, Ledger):
         return tuple(self._leaders[address] for address in sorted(self._leaders))
 
     async def leaders_revision(self) -> int:
+        if self._leaders != self._leaders_counted:
+            self._leaders_counted = dict(self._leaders)
+            self._leaders_revision += 1
         return self._leaders_revision
 
     async def save_markets(self, markets: Sequence[Market]) -> None:

@@ -59,6 +59,7 @@ class MemoryState:
         self.carried: dict[tuple[str, str, UUID, str], Carry] = {}
         self.proved: tuple[ProvedRange, ...] = ()
         self._leaders: dict[str, Leader] = {}
+        self._leaders_counted: dict[str, Leader] = {}
         self._leaders_revision = 0
         self._cursors: dict[CursorScope, Cursor] = {}
         self._by_tx: dict[str, list[StoredFill]] = defaultdict(list)

@@ -18,13 +18,13 @@ import structlog
 
 from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.adapters.feeds.retrying import jitter_ms
-from copytrade.adapters.polygon.node import Header, Node
+from copytrade.adapters.polygon.dating import Pruned, first_block_at
+from copytrade.adapters.polygon.node import Node
 from copytrade.adapters.polygon.progress import Progress
 from copytrade.adapters.polygon.reading import LogReader, RangeRead
-from copytrade.adapters.polygon.rpc import BadAnswer, RpcError
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcError, RpcPruned
 from copytrade.domain.fills import Source
 from copytrade.domain.leaders import Leader
-from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import (
     Cursor,
@@ -56,7 +56,8 @@ _log = structlog.get_logger()
 class _Job:
     """One leader's unread past: blocks `first` (unknown until looked up) to `last`.
 
-    `is_anew` if his row does not count: he is followed from an earlier time than it was written for.
+    `is_anew` if his row does not count: he is followed from an earlier time than it was written for. `is_proved`
+    while everything of his up to here is: a range that is proved after one that is not proves no row.
     """
 
     leader: Leader
@@ -64,6 +65,7 @@ class _Job:
     is_anew: bool = False
     first: int | None = None
     attempts: int = 0
+    is_proved: bool = True
 
 
 class History:
@@ -90,6 +92,7 @@ class History:
         self._known: Mapping[str, Leader] = {}
         self._jobs: Final[dict[str, _Job]] = {}
         self._covered: Final[dict[str, int]] = {}
+        self._proved: Final[set[str]] = set()
         self._bell: Final = asyncio.Event()
 
     def watched_from(self, cursor: int) -> tuple[str, ...]:
@@ -118,7 +121,11 @@ class History:
             self._covered[address] = final
         known = None if proved is None else min(proved, final)
         return [
-            Cursor(scope=CursorScope(leader_address=address), last_processed_block=final, proved_block=known)
+            Cursor(
+                scope=CursorScope(leader_address=address),
+                last_processed_block=final,
+                proved_block=known if address in self._proved else None,
+            )
             for address in due
         ]
 
@@ -146,6 +153,7 @@ class History:
             if self._jobs.get(job.leader.address) is job:
                 del self._jobs[job.leader.address]
                 self._covered[job.leader.address] = job.last
+                (self._proved.add if job.is_proved else self._proved.discard)(job.leader.address)
 
     async def _next_group(self) -> list[_Job]:
         """Return jobs that start near each other, the least tried first."""
@@ -170,8 +178,14 @@ class History:
     async def _first_unread(self, job: _Job) -> int:
         row = await self._cursors.cursor(CursorScope(leader_address=job.leader.address))
         if row is not None and not job.is_anew:
+            job.is_proved = row.proved_block == row.last_processed_block
             return row.last_processed_block + 1
-        return await first_block_at(self._node, job.leader.followed_since_ms)
+        try:
+            return await first_block_at(self._node, job.leader.followed_since_ms)
+        except Pruned as error:
+            job.is_proved = False
+            await self._note_lost(job.leader, error.oldest)
+            return error.oldest
 
     async def _read(self, group: list[_Job]) -> None:
         at = min(job.first or 0 for job in group)
@@ -183,14 +197,41 @@ class History:
                 await self._clock.sleep_ms(FINALITY_WAIT_MS)
                 continue
             old = min(last, final - YOUNG_BLOCKS)
-            read = await self._read_range(at, old if at <= old else min(last, final), group, is_young=at > old)
+            limit = old if at <= old else min(last, final)
+            try:
+                read = await self._read_range(at, limit, group, is_young=at > old)
+            except RpcPruned:
+                at = await self._skip_lost(at, limit, group)
+                continue
             at = read.last + 1
             await progress.tell(read.last, fills=len(read.sightings))
         await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_READ", detail=progress.summary()))
 
+    async def _skip_lost(self, first: int, limit: int, group: list[_Job]) -> int:
+        """Return the first block whose logs some node still keeps; those before it are given up."""
+        wanted = self._reader.wanted([job.leader.address for job in group], history=True)
+        lost, kept = first, limit + 1
+        while kept - lost > 1:
+            middle = (lost + kept) // 2
+            try:
+                await self._node.logs_in_range(middle, middle, wanted)
+            except RpcPruned:
+                lost = middle
+            else:
+                kept = middle
+        for job in group:
+            job.first, job.is_proved = max(job.first or 0, kept), False
+            await self._note_lost(job.leader, kept)
+        return kept
+
+    async def _note_lost(self, leader: Leader, oldest: int) -> None:
+        detail = {"leader": leader.address, "from_block": oldest}
+        _log.warning("polygon.history_pruned", **detail)
+        await self._emit(SourceNote(source=Source.POLYGON, code="HISTORY_PRUNED", detail=detail))
+
     async def _read_range(self, first: int, limit: int, group: list[_Job], *, is_young: bool) -> RangeRead:
         """Read one range and move each leader's cursor over it."""
-        opening = await self._node.header(first)
+        opening = await self._node.old_header(first)
         if opening is None:
             raise BadAnswer("(all nodes)", f"block {first} is not there any more")
         makers = [job.leader.address for job in group]
@@ -199,6 +240,7 @@ class History:
         for job in group:
             address = job.leader.address
             unread, job.first = job.first or 0, max(job.first or 0, read.last + 1)
+            job.is_proved = job.is_proved and read.agreed
             if self._jobs.get(address) is not job:
                 continue
             cursor = self._cursor_of(job, read) if read.last >= unread else None
@@ -214,7 +256,7 @@ class History:
         return Cursor(
             scope=CursorScope(leader_address=job.leader.address),
             last_processed_block=done,
-            proved_block=done if read.agreed else None,
+            proved_block=done if job.is_proved else None,
         )
 
     async def _final_block(self) -> int:
@@ -240,38 +282,3 @@ def _proved(cursor: Cursor, first: int) -> ProvedRange:
         methods=frozenset({ProofMethod.SECOND_PROVIDER}),
         is_single_source=False,
     )
-
-
-async def first_block_at(node: Node, since_ms: Millis) -> int:
-    """Return the first block whose time is not before `since_ms` (whole seconds); above the head if there is none.
-
-    :raises RpcError: no usable answer, or the past that is asked for is not kept any more.
-    """
-    since_s = since_ms // 1000
-    head = await _header(node, "latest")
-    if head.timestamp_s < since_s:
-        return head.number + 1
-    above, step = head.number, 1
-    # Invariant: the block at `above` is not before the time.
-    while True:
-        below = above - step
-        if below < 0:
-            below = -1
-            break
-        if (await _header(node, below)).timestamp_s < since_s:
-            break
-        above, step = below, step * 2
-    while above - below > 1:
-        middle = (above + below) // 2
-        if (await _header(node, middle)).timestamp_s < since_s:
-            below = middle
-        else:
-            above = middle
-    return above
-
-
-async def _header(node: Node, which: int | str) -> Header:
-    header = await node.header(which)
-    if header is None:
-        raise BadAnswer("(all nodes)", f"block {which} is not there")
-    return header

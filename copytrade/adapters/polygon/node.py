@@ -47,12 +47,13 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 class LogFilter(msgspec.Struct, frozen=True):
     """The orders to watch: any of `makers` on any of `exchanges`; `topics` are the event's versions.
 
-    Without makers, every order.
+    Without makers, every order. `place` is the topic that names the maker, counted from 0.
     """
 
     exchanges: tuple[str, ...]
     topics: tuple[str, ...]
     makers: tuple[str, ...] = ()
+    place: int = 2
 
     def criteria(self) -> list[dict[str, Any]]:
         """Return the filters to send, few enough makers in each."""
@@ -60,8 +61,9 @@ class LogFilter(msgspec.Struct, frozen=True):
         if not self.makers or len(self.makers) > WHOLE_EXCHANGE_ABOVE:
             return [first]
         topics = [decode.maker_topic(maker) for maker in self.makers]
+        before = [list(self.topics), *[None] * (self.place - 1)]
         return [
-            {**first, "topics": [list(self.topics), None, topics[at : at + MAKERS_PER_FILTER]]}
+            {**first, "topics": [*before, topics[at : at + MAKERS_PER_FILTER]]}
             for at in range(0, len(topics), MAKERS_PER_FILTER)
         ]
 
@@ -72,7 +74,9 @@ class LogFilter(msgspec.Struct, frozen=True):
             return False
         if str(topics[0]).lower() not in self.topics:
             return False
-        return not self.makers or (len(topics) > 2 and "0x" + str(topics[2])[26:].lower() in self.makers)
+        if not self.makers:
+            return True
+        return len(topics) > self.place and "0x" + str(topics[self.place])[26:].lower() in self.makers
 
     def may_match(self, header: Header) -> bool:
         """Tell whether the block may hold a log for this filter; False is a proof that it does not."""
@@ -114,6 +118,16 @@ class Node:
         if header is None or (isinstance(which, int) and header.number != which):
             raise BadAnswer(endpoint.host, f"block {name}: not its header")
         return header
+
+    async def old_header(self, number: int) -> Header | None:
+        """Return a header from whichever node has it; None if all of them have lost it.
+
+        :raises RpcError: no usable answer.
+        """
+        answer, endpoint = await self._pool.ask("eth_getBlockByNumber", [hex(number), False])
+        if answer is None and self.has_second:
+            answer, _ = await self._pool.ask("eth_getBlockByNumber", [hex(number), False], avoid=frozenset({endpoint}))
+        return parse_header(answer)
 
     async def logs_of_block(self, header: Header, wanted: LogFilter, *, second_to: Answer | None = None) -> Answer:
         """Return the matching logs of exactly that block; a node that lacks it answers with an error.

@@ -43,6 +43,15 @@ class RangeRead:
     agreed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRange:
+    """The logs of the blocks up to `last`, as they were told, and whether two providers agreed."""
+
+    last: int
+    logs: list[RawLog]
+    agreed: bool
+
+
 class LogReader:
     """Reads blocks and ranges, decodes, and refuses what does not fit its block."""
 
@@ -136,12 +145,23 @@ class LogReader:
 
         :raises RpcError: no usable answer, even for one block, or no second opinion yet.
         """
+        read = await self.raw_range(first, limit, wanted)
+        sightings = await self._sight(read.logs, wanted, stamps={}, span=(first, read.last))
+        return RangeRead(last=read.last, sightings=sightings, agreed=read.agreed)
+
+    async def raw_range(self, first: int, limit: int, wanted: LogFilter) -> RawRange:
+        """Return the same as the nodes told it.
+
+        :raises RpcError: no usable answer, even for one block, or no second opinion yet.
+        """
         last, one, other = await self._range_twice(first, limit, wanted)
         self._require_two_opinions(one, other)
-        sightings = await self._sight(_merged(one.logs, other.logs), wanted, stamps={}, span=(first, last))
-        self._width.grow()
+        logs = _merged(one.logs, other.logs)
         agreed = refs_of(one.logs) == refs_of(other.logs) and await self._both_have(last, one, other)
-        return RangeRead(last=last, sightings=sightings, agreed=agreed)
+        if agreed and not logs:
+            agreed = await self._both_keep_logs(first, wanted)
+        self._width.grow()
+        return RawRange(last=last, logs=logs, agreed=agreed)
 
     async def blocks(self, first: int, last: int, wanted: LogFilter) -> RangeRead:
         """Return what young blocks hold, up to `last` or as far as a second read or the bloom confirms each.
@@ -177,6 +197,19 @@ class LogReader:
             return False
         header, is_independent = await self._node.second_header(last, after=one)
         return header is not None and is_independent
+
+    async def _both_keep_logs(self, number: int, wanted: LogFilter) -> bool:
+        """Tell whether silence about a range means anything: what was pruned is missing from its first block on.
+
+        Both must show somebody's orders in that block, unless its bloom says that there are none.
+        """
+        header = await self._node.header(number)
+        everyone = msgspec.structs.replace(wanted, makers=())
+        if header is None or not everyone.may_match(header):
+            return header is not None
+        one = await self._node.logs_of_block(header, everyone)
+        other = await self._node.logs_of_block(header, everyone, second_to=one)
+        return bool(one.logs and other.logs)
 
     def _require_two_opinions(self, one: Answer, other: Answer) -> None:
         """Insist a few times on another node's answer; then one node's must do, and counts as no agreement."""
@@ -223,18 +256,23 @@ class LogReader:
                 continue
             if decoded.event.maker not in makers:
                 continue
-            stamp = stamps.get(decoded.block_hash) or decoded.block_ts_ms or await self._stamp(decoded)
+            stamp = stamps.get(decoded.block_hash) or decoded.block_ts_ms
+            if stamp is None:
+                stamp = await self.stamp_of(decoded.block_number, decoded.block_hash)
             found.append(decoded.sighting(log, fill_ts_ms=stamp, detected_at_ms=self._clock.now_ms()))
         return tuple(found)
 
-    async def _stamp(self, decoded: decode.DecodedFill) -> Millis:
-        """Return the time of a log's block, whose header must be the one the log names."""
-        known = self._stamps.get(decoded.block_hash)
+    async def stamp_of(self, number: int, block_hash: str) -> Millis:
+        """Return the time of a log's block, whose header must be the one the log names.
+
+        :raises RpcError: no usable answer; BadAnswer if the chain has another block there.
+        """
+        known = self._stamps.get(block_hash)
         if known is not None:
             return known
-        header = await self._node.header(decoded.block_number)
-        if header is None or header.block_hash != decoded.block_hash:
-            raise BadAnswer("(all nodes)", f"block {decoded.block_number}: logs of a block that is not canonical")
+        header = await self._node.old_header(number)
+        if header is None or header.block_hash != block_hash:
+            raise BadAnswer("(all nodes)", f"block {number}: logs of a block that is not canonical")
         self._stamps[header.block_hash] = header.ts_ms
         if len(self._stamps) > STAMPS_KEPT:
             self._stamps.popitem(last=False)

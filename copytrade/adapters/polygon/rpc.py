@@ -26,6 +26,7 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 MESSAGE_CHARS_MAX: Final = 300
 
 _RATE_LIMIT_WORDS: Final = ("rate limit", "too many requests", "throttle", "requests per second", "capacity exceeded")
+_PRUNED_WORDS: Final = ("pruned", "archive request", "archive node")
 _TOO_LARGE_STATUS: Final = 413
 _TEMPORARY_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
@@ -75,6 +76,10 @@ class RpcRefused(RpcError):
         super().__init__(host, f"error {code}: {message}")
         self.code = code
         self.message = message[:MESSAGE_CHARS_MAX]
+
+
+class RpcPruned(RpcRefused):
+    """The node has lost what is asked for, or keeps it for those who pay: another node may have it."""
 
 
 class BadAnswer(RpcError):
@@ -142,7 +147,8 @@ class Endpoint:
             return RpcUnavailable(self.host, text, retry_after_ms=_retry_after_ms(retry_after))
         if status in {401, 403}:
             return RpcForbidden(self.host, f"HTTP {status}, error {code}: {message}")
-        return RpcRefused(self.host, code=code if isinstance(code, int) else None, message=message)
+        kind = RpcPruned if any(words in message.lower() for words in _PRUNED_WORDS) else RpcRefused
+        return kind(self.host, code=code if isinstance(code, int) else None, message=message)
 
 
 class Pool:
@@ -184,7 +190,7 @@ class Pool:
 
         Nodes in `avoid` go last: a second opinion comes from another node where there is one.
 
-        :raises RpcRefused: a node answered with an error; other nodes were not asked.
+        :raises RpcRefused: a node answered with an error; other nodes were not asked, unless it is RpcPruned.
         :raises RpcError: no node could answer.
         """
         retrying = tenacity.AsyncRetrying(
@@ -203,6 +209,8 @@ class Pool:
             try:
                 await self._admit_once(endpoint)
                 return await endpoint.call(method, params), endpoint
+            except RpcPruned as error:
+                failure = error
             except (RpcUnavailable, RpcUnusable) as error:
                 failure = error
                 self._rest(endpoint, error)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from copytrade.adapters.feeds.quarantine import Quarantine
-from copytrade.adapters.polygon.history import V1_END_S, first_block_at
+from copytrade.adapters.polygon.dating import Pruned, first_block_at
+from copytrade.adapters.polygon.history import V1_END_S
 from copytrade.adapters.polygon.node import Header, Node, chain_id_of
 from copytrade.adapters.polygon.reading import LogReader
 from copytrade.adapters.polygon.rpc import BadAnswer, Pool, RpcError, RpcUnusable, WrongChain
@@ -56,7 +57,7 @@ class PolygonWitness(ChainWitness):
             try:
                 return await ask()
             except RpcError as error:
-                if attempt + 1 == attempts or isinstance(error, RpcUnusable):
+                if attempt + 1 == attempts or isinstance(error, RpcUnusable | Pruned):
                     raise WitnessUnavailableError(f"polygon: {error}") from error
                 await self._clock.sleep_ms(RETRY_MS)
         raise AssertionError("the last attempt returns or raises")

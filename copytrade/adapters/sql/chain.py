@@ -30,7 +30,28 @@ if TYPE_CHECKING:
 
 def orphan(connection: Connection, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
     """Mark the fills that still lie where logs were removed, and cancel what was not sent for them."""
-    fills = _fills_at(connection, removed.logs)
+    orphaned = _take_away(connection, _fills_at(connection, removed.logs), now_ms=now_ms)
+    if removed.rewind_to is not None:
+        cursors.rewind(connection, removed.rewind_to, now_ms=now_ms)
+    return orphaned
+
+
+def refute(connection: Connection, fill_ids: Iterable[UUID], *, now_ms: Millis) -> Orphaned:
+    """Do the same with fills that no log was ever seen of."""
+    fill = leader_fill.c
+    fills = [
+        recorded_fill_of(row)
+        for ids in chunks(fill_ids)
+        for row in connection.execute(
+            FILL_WITH_ADDRESS.where(fill.id.in_(ids), fill.block_number.is_(None), fill.orphaned_at.is_(None)).order_by(
+                fill.fill_ts, fill.id
+            )
+        )
+    ]
+    return _take_away(connection, fills, now_ms=now_ms)
+
+
+def _take_away(connection: Connection, fills: list[RecordedFill], *, now_ms: Millis) -> Orphaned:
     _mark_orphaned(connection, [recorded.id for recorded in fills], now_ms=now_ms)
     cancelled: list[ExecutionAttempt | None] = []
     already_sent: list[ExecutionAttempt] = []
@@ -39,8 +60,6 @@ def orphan(connection: Connection, removed: FillsRemoved, *, now_ms: Millis) -> 
             cancelled.append(attempts.cancel_orphaned(connection, attempt, at_ms=now_ms))
         elif attempt.order_hash is not None:
             already_sent.append(attempt)
-    if removed.rewind_to is not None:
-        cursors.rewind(connection, removed.rewind_to, now_ms=now_ms)
     return Orphaned(fills=tuple(fills), cancelled=tuple(filter(None, cancelled)), already_sent=tuple(already_sent))
 
 
@@ -76,7 +95,9 @@ def _fills_at(connection: Connection, logs: Iterable[LogRef]) -> list[RecordedFi
 
 def _mark_orphaned(connection: Connection, fill_ids: Iterable[UUID], *, now_ms: Millis) -> None:
     for ids in chunks(fill_ids):
-        connection.execute(update(leader_fill).where(leader_fill.c.id.in_(ids)).values(orphaned_at=now_ms))
+        connection.execute(
+            update(leader_fill).where(leader_fill.c.id.in_(ids)).values(orphaned_at=now_ms, confirmed_at=None)
+        )
 
 
 def _attempts_on(connection: Connection, fill_ids: Iterable[UUID]) -> list[ExecutionAttempt]:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, func, select
 
+from copytrade.adapters.sql import cursors
 from copytrade.adapters.sql import events as audit
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
 from copytrade.adapters.sql.markets import all_markets
 from copytrade.adapters.sql.rows import recorded_fill_of
 from copytrade.adapters.sql.statements import chunks, insert
 from copytrade.adapters.sql.tables import leader, leader_event, leader_fill
+from copytrade.domain.fills import Source
 from copytrade.domain.ids import leader_event_id
 from copytrade.domain.leader_events import (
-    POLICIES,
+    EventPolicy,
     LeaderEvent,
     LeaderEventKind,
     LeaderHolding,
@@ -29,12 +31,15 @@ if TYPE_CHECKING:
 
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis
+    from copytrade.ports.leader_fills import Cursor
 
 EVENTS_PER_INSERT: Final = 500
 _EVENT_WITH_ADDRESS: Final = select(leader_event, leader.c.address).join_from(leader_event, leader)
 
 
-def keep(connection: Connection, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
+def keep(
+    connection: Connection, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+) -> tuple[LeaderEvent, ...]:
     """Store events that are not stored yet and note those a person is told of; return the new ones."""
     leader_ids = _leader_ids(connection, {event.leader for event in events})
     known = _known(connection, (event.dedupe_key for event in events))
@@ -44,6 +49,8 @@ def keep(connection: Connection, events: Sequence[LeaderEvent], *, now_ms: Milli
         connection.execute(insert(connection, leader_event).on_conflict_do_nothing(), values)
     for code, detail in alerts_of(new):
         audit.note(connection, code, detail, at_ms=now_ms)
+    if cursor is not None:
+        cursors.advance(connection, cursor, now_ms=now_ms)
     return new
 
 
@@ -62,6 +69,7 @@ def fills_of(connection: Connection, address: str, token_id: str, *, since_ms: M
             fill.token_id == token_id,
             fill.fill_ts >= since_ms,
             fill.orphaned_at.is_(None),
+            fill.source != Source.LEADER_EVENT,
         )
     )
     return tuple(recorded_fill_of(row) for row in rows)
@@ -77,7 +85,8 @@ def leader_positions(connection: Connection, address: str) -> dict[str, LeaderHo
     """Return what a leader holds now of every token that is known of him and whose market is."""
     events = events_of(connection, address)
     fills: dict[str, list[RecordedFill]] = defaultdict(list)
-    rows = connection.execute(FILL_WITH_ADDRESS.where(leader.c.address == address, leader_fill.c.orphaned_at.is_(None)))
+    is_trade = (leader_fill.c.orphaned_at.is_(None), leader_fill.c.source != Source.LEADER_EVENT)
+    rows = connection.execute(FILL_WITH_ADDRESS.where(leader.c.address == address, *is_trade))
     for recorded in map(recorded_fill_of, rows):
         fills[recorded.fill.token_id].append(recorded)
     named = fills.keys() | {event.token_id for event in events}
@@ -118,7 +127,7 @@ def _values(event: LeaderEvent, leader_ids: dict[str, UUID], now_ms: Millis) -> 
         "event_ts": event.event_ts_ms,
         "detected_at": event.detected_at_ms,
         "dedupe_key": event.dedupe_key,
-        "policy": POLICIES[event.kind].value,
+        "policy": event.policy.value,
         "payload": event.payload,
         "created_at": now_ms,
     }
@@ -137,4 +146,5 @@ def _event_of(row: Any) -> LeaderEvent:
         detected_at_ms=row.detected_at,
         dedupe_key=row.dedupe_key,
         payload=row.payload,
+        policy=EventPolicy(row.policy),
     )

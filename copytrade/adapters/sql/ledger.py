@@ -84,6 +84,9 @@ class SqlLedger(Ledger):
     async def orphan(self, removed: FillsRemoved, *, now_ms: Millis) -> Orphaned:
         return await self._database.write_alone(partial(proofs.orphan, removed=removed, now_ms=now_ms))
 
+    async def refute(self, fill_ids: Sequence[UUID], *, now_ms: Millis) -> Orphaned:
+        return await self._database.write_alone(partial(chain.refute, fill_ids=fill_ids, now_ms=now_ms))
+
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
         return await self._database.write_alone(partial(chain.confirm, confirmed=confirmed))
 
@@ -154,8 +157,11 @@ class SqlLedger(Ledger):
     async def fill(self, leader_fill_id: UUID) -> RecordedFill | None:
         return await self._database.read(partial(attempts.find_fill, leader_fill_id=leader_fill_id))
 
-    async def keep_leader_events(self, events: Sequence[LeaderEvent], *, now_ms: Millis) -> tuple[LeaderEvent, ...]:
-        return await self._database.write_alone(partial(leader_events.keep, events=events, now_ms=now_ms))
+    async def keep_leader_events(
+        self, events: Sequence[LeaderEvent], *, now_ms: Millis, cursor: Cursor | None = None
+    ) -> tuple[LeaderEvent, ...]:
+        keep = partial(leader_events.keep, events=events, now_ms=now_ms, cursor=cursor)
+        return await self._database.write_alone(keep)
 
     async def leader_events_of(self, leader: str) -> tuple[LeaderEvent, ...]:
         return await self._database.read(partial(leader_events.events_of, address=leader))

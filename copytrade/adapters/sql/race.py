@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, select
 
 from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
+from copytrade.domain.fills import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +48,7 @@ def _fills(connection: Connection) -> list[_Fill]:
     newest = (
         select(fill.id, fill.fill_ts, fill.source.label("first_source"), leader.c.followed_since)
         .join_from(leader_fill, leader)
-        .where(fill.orphaned_at.is_(None))
+        .where(fill.orphaned_at.is_(None), fill.source != Source.LEADER_EVENT)
         .order_by(fill.fill_ts.desc())
         .limit(RACE_FILLS)
         .subquery()

@@ -250,7 +250,7 @@ leader_event: Final = Table(
         "kind IN ('SPLIT', 'MERGE', 'REDEEM', 'CONVERSION', 'MIGRATION', 'DEPOSIT', 'WITHDRAWAL', 'SNAPSHOT')",
         name="kind",
     ),
-    CheckConstraint("policy IN ('alert', 'ignore')", name="policy"),
+    CheckConstraint("policy IN ('mirror', 'alert', 'ignore')", name="policy"),
 )
 Index("ix_leader_event_leader_id_event_ts", leader_event.c.leader_id, leader_event.c.event_ts)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
 from copytrade.adapters.sql.rows import recorded_fill_of
 from copytrade.adapters.sql.tables import leader, leader_fill, worker_event
+from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import LogRef, StoredLog
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def all_fills_of(connection: Connection, *, address: str, since_ms: Millis) -> t
     fill = leader_fill.c
     rows = connection.execute(
         FILL_WITH_ADDRESS.where(
-            leader.c.address == address, fill.fill_ts >= since_ms, fill.orphaned_at.is_(None)
+            leader.c.address == address,
+            fill.fill_ts >= since_ms,
+            fill.orphaned_at.is_(None),
+            fill.source != Source.LEADER_EVENT,
         ).order_by(fill.fill_ts, fill.block_number, fill.log_index)
     )
     return tuple(map(recorded_fill_of, rows))
@@ -57,6 +61,7 @@ def unmatched_rows(
     rows = connection.execute(
         FILL_WITH_ADDRESS.where(
             fill.block_number.is_(None),
+            fill.source != Source.LEADER_EVENT,
             fill.orphaned_at.is_(None),
             fill.detected_at >= first_ms,
             fill.detected_at <= last_ms,

@@ -71,8 +71,8 @@ def refusals_of(case: Case) -> Refusals:
 
 
 def is_too_old(fill: LeaderFill, *, now_ms: Millis, rules: CopyRules) -> bool:
-    """Tell whether a fill's age (by its block's time) is above the limit."""
-    return now_ms - fill.fill_ts_ms > rules.fill_max_age_ms
+    """Tell whether a fill's age (by its block's time, for a mirrored event by its detection) is above the limit."""
+    return now_ms - fill.aged_from_ms > rules.fill_max_age_ms
 
 
 def shown(price: Price | None) -> str:
@@ -84,7 +84,7 @@ def _age(case: Case) -> Refusals:
     facts, rules = case.facts, case.rules
     if not is_too_old(facts.fill, now_ms=facts.now_ms, rules=rules):
         return []
-    age_ms = facts.now_ms - facts.fill.fill_ts_ms
+    age_ms = facts.now_ms - facts.fill.aged_from_ms
     return [reason("TOO_OLD", age_ms=age_ms, age_ms_max=rules.fill_max_age_ms)]
 
 

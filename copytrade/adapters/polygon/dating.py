@@ -1,0 +1,66 @@
+"""Which block was the first at a time, on nodes that may have lost the oldest."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from copytrade.adapters.polygon.node import Node
+from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused
+from copytrade.domain.units import Millis
+
+KEPT_BLOCKS: Final = 5_000
+"""Two hours: a node that lacks a younger block lags, and has lost nothing."""
+
+
+class Pruned(BadAnswer):
+    """What is asked for is older than anything the nodes keep; `oldest` is the first block they have."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__("(all nodes)", f"nothing before block {oldest} is kept")
+        self.oldest = oldest
+
+
+async def first_block_at(node: Node, since_ms: Millis) -> int:
+    """Return the first block whose time is not before `since_ms` (whole seconds); above the head if there is none.
+
+    :raises Pruned: no node has the block before it, though the chain is older.
+    :raises RpcError: no usable answer.
+    """
+    since_s = since_ms // 1000
+    head = await node.header("latest")
+    if head is None:
+        raise BadAnswer("(all nodes)", "no latest block")
+    if head.timestamp_s < since_s:
+        return head.number + 1
+    kept_from = head.number - KEPT_BLOCKS
+    above, below, step = head.number, head.number - 1, 1
+    # Invariant: the block at `above` is not before the time; a block that nobody has is older than those that are.
+    while below >= 0 and not await _is_before(node, below, since_s, kept_from):
+        step *= 2
+        above, below = below, below - step
+    below = max(below, -1)
+    while above - below > 1:
+        middle = (above + below) // 2
+        if await _is_before(node, middle, since_s, kept_from):
+            below = middle
+        else:
+            above = middle
+    if below >= 0 and await _stamp_of(node, below, kept_from) is None:
+        raise Pruned(above)
+    return above
+
+
+async def _is_before(node: Node, number: int, since_s: int, kept_from: int) -> bool:
+    stamp_s = await _stamp_of(node, number, kept_from)
+    return stamp_s is None or stamp_s < since_s
+
+
+async def _stamp_of(node: Node, number: int, kept_from: int) -> int | None:
+    """Return the time of a block in seconds, None if every node has lost it."""
+    try:
+        header = await node.old_header(number)
+    except RpcRefused:
+        header = None
+    if header is None and number > kept_from:
+        raise BadAnswer("(all nodes)", f"block {number} is missing below the head")
+    return None if header is None else header.timestamp_s
