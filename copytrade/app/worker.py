@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from copytrade.app.execution import build_executor, build_rules
@@ -13,6 +14,7 @@ from copytrade.app.money import build_money, open_feed
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
 from copytrade.app.sources import build_leader_events, build_leader_values, build_sources
+from copytrade.app.stories import build_stories
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -58,7 +60,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     async with open_http(outside) as http, open_feed(settings, outside) as feed:
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
-        yield _worker(
+        worker = _worker(
             settings,
             ledger,
             outside,
@@ -70,6 +72,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
             books=books,
             feed=feed,
         )
+        yield replace(worker, onlookers=build_stories(settings, worker))
 
 
 def _worker(

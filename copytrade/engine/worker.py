@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from copytrade.engine.unmatched import Unmatched
 
@@ -31,9 +31,16 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import MarketRegistry
 
 
+class Onlooker(Protocol):
+    """Something that looks on and that no stage waits for."""
+
+    async def run(self) -> None:
+        """Look on until cancelled."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Every stage, wired; `sources` by name."""
+    """Every stage, wired; `sources` and `onlookers` by name."""
 
     ledger: Ledger
     roll: LedgerRoll
@@ -53,6 +60,7 @@ class Worker:
     listeners: Listeners
     notes: Notes
     clock: Clock
+    onlookers: Mapping[str, Onlooker] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -67,6 +75,8 @@ class Worker:
             self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.notes.run(), name="notes")
+            for name, onlooker in self.onlookers.items():
+                loops.create_task(onlooker.run(), name=name)
             loops.create_task(self.registry.run(), name="registry")
             loops.create_task(self.books.run(), name="books")
             loops.create_task(self.tracking.run(), name="tracking")

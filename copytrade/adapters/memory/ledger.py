@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.memory.accounts import MemoryAccounts
+from copytrade.adapters.memory.attribution import MemoryAttributions
 from copytrade.adapters.memory.state import Event
 from copytrade.ports.leader_fills import CursorScope
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import RegistrySync
 
 
-class MemoryLedger(MemoryAccounts, Ledger):
+class MemoryLedger(MemoryAccounts, MemoryAttributions, Ledger):
     """No method waits, so each is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:
