@@ -7,6 +7,7 @@ from copytrade.app.listening import configure_logging, line_notifier, log_traceb
 from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
 from copytrade.app.sources import POLYGON_CHAIN_ID
+from copytrade.app.stories import open_statistics, open_stories
 from copytrade.app.verification import open_verify
 from copytrade.app.worker import build_worker
 
@@ -23,6 +24,8 @@ __all__ = [
     "open_ledger",
     "open_rank",
     "open_reports",
+    "open_statistics",
+    "open_stories",
     "open_verify",
     "schema_state",
     "system_clock",
