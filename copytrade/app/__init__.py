@@ -4,6 +4,7 @@ from copytrade.app.doctor import open_checks
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
+from copytrade.app.metrics import open_observatory
 from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
 from copytrade.app.sources import POLYGON_CHAIN_ID
@@ -22,6 +23,7 @@ __all__ = [
     "new_leader",
     "open_checks",
     "open_ledger",
+    "open_observatory",
     "open_rank",
     "open_reports",
     "open_statistics",

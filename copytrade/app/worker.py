@@ -72,7 +72,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
             books=books,
             feed=feed,
         )
-        yield replace(worker, onlookers=build_stories(settings, worker))
+        yield replace(worker, onlookers=build_stories(settings, worker), book_figures=books.figures)
 
 
 def _worker(
@@ -138,6 +138,7 @@ def _worker(
         listeners=listeners,
         notes=notes,
         clock=clock,
+        depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 
 

@@ -32,7 +32,14 @@ def run(seconds: ForSeconds = None) -> None:
 
 async def _run(settings: Settings, seconds: float | None) -> None:
     score = app.tally()
-    async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
+    async with (
+        app.open_observatory(settings, warn=complain) as observatory,
+        app.open_ledger(settings, committed=None if observatory is None else observatory.metrics.committed) as ledger,
+        app.build_worker(settings, ledger) as built,
+    ):
+        worker = built if observatory is None else observatory.watch(built)
+        if observatory is not None:
+            print_line(f"metrics at {observatory.url}/metrics")
         worker.listeners.add(score, app.line_notifier(print_line))
         score.mark = worker.money.marks.price
         await until_stopped(worker.run(), seconds=seconds)

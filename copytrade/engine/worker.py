@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from copytrade.engine.unmatched import Unmatched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from copytrade.engine.account import Account
     from copytrade.engine.decide import Decide
@@ -40,7 +40,7 @@ class Onlooker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Every stage, wired; `sources` and `onlookers` by name."""
+    """Every stage, wired; `sources`, `onlookers` and `depths` (how many wait where) by name."""
 
     ledger: Ledger
     roll: LedgerRoll
@@ -61,6 +61,8 @@ class Worker:
     notes: Notes
     clock: Clock
     onlookers: Mapping[str, Onlooker] = field(default_factory=dict)
+    book_figures: Callable[[], Mapping[str, int]] = dict
+    depths: Mapping[str, Callable[[], int]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.

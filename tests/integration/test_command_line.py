@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_a_reading_verb_prints_a_table_for_people(after_a_demo: tuple[Path, str]
 
 def test_a_fill_that_was_copied_is_explained(after_a_demo: tuple[Path, str]) -> None:
     folder, _ = after_a_demo
-    with sqlite3.connect(folder / "copytrade.db") as database:
+    with closing(sqlite3.connect(folder / "copytrade.db")) as database:
         (filled,) = database.execute("SELECT attempt_id FROM fill_markout ORDER BY fill_at LIMIT 1").fetchone()
 
     told = copytrade("explain", filled, folder=folder)
