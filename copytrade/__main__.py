@@ -20,6 +20,7 @@ from copytrade.cli import (
     explaining,
     following,
     reading,
+    replaying,
     service,
     statistics,
 )
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     verbs.command("doctor")(doctor.doctor)
     verbs.command("stats")(statistics.stats)
     verbs.command("explain")(explaining.explain)
+    verbs.command("replay")(replaying.replay)
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs
 

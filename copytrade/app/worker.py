@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from copytrade.app.recording import Recording
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.ports.books import BookStore
+    from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
     from copytrade.ports.resolutions import ResolutionFeed
@@ -47,7 +49,9 @@ HOUR_MS: Final = 3_600_000
 
 
 @asynccontextmanager
-async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | None = None) -> AsyncIterator[Worker]:
+async def build_worker(
+    settings: Settings, ledger: Ledger, outside: Outside | None = None, *, recording: Recording | None = None
+) -> AsyncIterator[Worker]:
     """Wire a worker. The leaders named in the settings are added; those known already stay as they are."""
     outside = outside or Outside()
     clock = outside.clock
@@ -60,11 +64,11 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     async with open_http(outside) as http, open_feed(settings, outside) as feed:
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
+        traded_books = books if recording is None else recording.traded_books(books)
+        ledger = ledger if recording is None else recording.ledger(ledger)
+        executor = build_executor(settings, traded_books, clock)
         worker = _worker(
-            settings,
-            ledger,
-            outside,
-            http,
+            *(settings, ledger, outside, http, executor),
             roll=roll,
             listeners=listeners,
             notes=notes,
@@ -72,7 +76,8 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
             books=books,
             feed=feed,
         )
-        yield replace(worker, onlookers=build_stories(settings, worker), book_figures=books.figures)
+        onlookers = {**build_stories(settings, worker), **({} if recording is None else recording.begin(worker))}
+        yield replace(worker, onlookers=onlookers, book_figures=books.figures)
 
 
 def _worker(
@@ -80,6 +85,7 @@ def _worker(
     ledger: Ledger,
     outside: Outside,
     http: httpx.AsyncClient,
+    executor: ExecutionAdapter,
     *,
     roll: LedgerRoll,
     listeners: Listeners,
@@ -89,7 +95,6 @@ def _worker(
     feed: ResolutionFeed | None,
 ) -> Worker:
     clock = outside.clock
-    executor = build_executor(settings, books, clock)
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)

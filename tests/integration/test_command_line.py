@@ -127,6 +127,8 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
         (["sandbox", "--recorded", "nowhere"], "is no folder"),
         (["explain", "yesterday"], "is not an id"),
         (["stats", "--since", "soon"], "is no time"),
+        (["replay", "nothing.jsonl"], "nothing.jsonl: No such file"),
+        (["replay", "nothing.jsonl", "--set", "COPY_RATIO"], "is not NAME=VALUE"),
         (["fly"], "No such command"),
     ],
 )

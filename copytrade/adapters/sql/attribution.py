@@ -11,17 +11,8 @@ from copytrade.adapters.sql.attribution_rows import attribution_of, attribution_
 from copytrade.adapters.sql.columns import Micro
 from copytrade.adapters.sql.rows import attempt_of, execution_of
 from copytrade.adapters.sql.statements import chunks, insert
-from copytrade.adapters.sql.tables import (
-    AWAITS_MARK,
-    AWAITS_PAYOUT,
-    attempt_attribution,
-    execution_attempt,
-    execution_fill,
-    fill_markout,
-    leader_fill,
-    market_registry,
-    market_token,
-)
+from copytrade.adapters.sql.story_tables import AWAITS_MARK, AWAITS_PAYOUT, attempt_attribution, fill_markout
+from copytrade.adapters.sql.tables import execution_attempt, execution_fill, leader_fill, market_registry, market_token
 from copytrade.domain.attempts import Decision, Settlement
 from copytrade.domain.units import parse_micro
 from copytrade.ports.attribution import Unattributed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from copytrade.adapters.sql.tables import LOSS_PARTS
+from copytrade.adapters.sql.story_tables import LOSS_PARTS
 from copytrade.domain.attribution import Attribution, BookTop, Loss, Outcome, RuleVerdict, Way
 from copytrade.domain.book import Level
 from copytrade.domain.markouts import HORIZONS, FillMarks

@@ -15,12 +15,8 @@ from sqlalchemy import Connection, and_, or_, select
 
 from copytrade.adapters.sql.race import percentile, race
 from copytrade.adapters.sql.statements import chunks
-from copytrade.adapters.sql.tables import (
-    LOSS_PARTS,
-    attempt_attribution,
-    execution_fill,
-    fill_markout,
-)
+from copytrade.adapters.sql.story_tables import LOSS_PARTS, attempt_attribution, fill_markout
+from copytrade.adapters.sql.tables import execution_fill
 from copytrade.adapters.sql.views import attempt_summary
 from copytrade.domain.attempts import AttemptStatus, Decision, Settlement
 from copytrade.domain.attribution import markout
