@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from copytrade import app
-from copytrade.cli import accounting, database, demonstration, doctor, following, reading, service
+from copytrade.cli import (
+    accounting,
+    database,
+    demonstration,
+    doctor,
+    explaining,
+    following,
+    reading,
+    replaying,
+    service,
+    statistics,
+)
 from copytrade.cli.output import complain
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError, UnknownLeaderError
@@ -45,6 +56,9 @@ def build() -> typer.Typer:
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)
     verbs.command("doctor")(doctor.doctor)
+    verbs.command("stats")(statistics.stats)
+    verbs.command("explain")(explaining.explain)
+    verbs.command("replay")(replaying.replay)
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs
 

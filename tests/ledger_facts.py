@@ -14,11 +14,12 @@ from copytrade.domain.attempts import (
     Settlement,
     reason,
 )
+from copytrade.domain.attribution import Attribution, RuleVerdict, Way, outcome_of, top_of
 from copytrade.domain.fills import LeaderRole, RecordedFill, Side, Sighting, Source
 from copytrade.domain.ids import attempt_id, execution_fill_id
 from copytrade.ports.leader_fills import Cursor, FillsRemoved, FillsSeen, LogRef
 from copytrade.ports.ledger import Ingested, Ledger
-from tests.makers import NOW_MS, a_fill, a_leader, a_place, a_sighting, micro
+from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_place, a_sighting, micro
 
 TX = "0x" + "7a" * 32
 BLOCK_A, BLOCK_B = "0x" + "0a" * 32, "0x" + "0b" * 32
@@ -98,6 +99,21 @@ def an_execution(attempt: ExecutionAttempt, *, trade: str = "t1", shares: str = 
         "fill_at_ms": NOW_MS + 200,
     }
     return ExecutionFill(**(facts | changes))
+
+
+def an_attribution(attempt: ExecutionAttempt, **changes: Any) -> Attribution:
+    book = top_of(a_book(bids="0.49:500.000001 0.48:20", asks=""))
+    facts: dict[str, Any] = {
+        "attempt_id": attempt.id,
+        "way": Way(leader=micro("0.500001"), mid_at_decision=None, touch_at_decision=micro("0.51")),
+        "book_at_decision": book,
+        "book_at_placement": None,
+        "outcome": outcome_of(Side.BUY, Way(leader=micro("0.500001")), [an_execution(attempt)]),
+        "verdicts": (RuleVerdict(rule="age", verdict="passed"), RuleVerdict(rule="cap", verdict="applied")),
+        "missing": (("book_at_placement", "NO_BOOK"),),
+        "is_final": False,
+    }
+    return Attribution(**(facts | changes))
 
 
 async def a_stored_fill(ledger: Ledger, **changes: Any) -> RecordedFill:

@@ -61,9 +61,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's variables without any of ours."""
+    """Return this process's variables without any of ours, but that no port is taken for metrics."""
     ours = {name.upper() for name in Settings.model_fields}
-    return {name: value for name, value in os.environ.items() if name not in ours}
+    return {name: value for name, value in os.environ.items() if name not in ours} | {"HTTP_BIND": ""}
 
 
 @contextmanager

@@ -4,15 +4,20 @@ from copytrade.app.doctor import open_checks
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
+from copytrade.app.metrics import open_observatory
 from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
+from copytrade.app.recording import open_recording
+from copytrade.app.replaying import Replayed, replay
 from copytrade.app.sources import POLYGON_CHAIN_ID
+from copytrade.app.stories import open_statistics, open_stories
 from copytrade.app.verification import open_verify
 from copytrade.app.worker import build_worker
 
 __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
+    "Replayed",
     "build_rules",
     "build_worker",
     "configure_logging",
@@ -21,9 +26,14 @@ __all__ = [
     "new_leader",
     "open_checks",
     "open_ledger",
+    "open_observatory",
     "open_rank",
+    "open_recording",
     "open_reports",
+    "open_statistics",
+    "open_stories",
     "open_verify",
+    "replay",
     "schema_state",
     "system_clock",
     "table_notifier",

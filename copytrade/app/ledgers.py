@@ -6,11 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from copytrade.app.outside import system_clock
 from copytrade.domain.ids import leader_id
 from copytrade.domain.leaders import Leader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.adapters.sql.reports import SqlReports
@@ -55,16 +56,22 @@ def schema_state(settings: Settings) -> tuple[str | None, str]:
 
 
 @asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    settings: Settings, *, committed: Callable[[str, Millis], None] | None = None
+) -> AsyncIterator[Ledger]:
     """Open the ledger; a SQLite schema is upgraded, an old one on PostgreSQL is refused.
+
+    `committed` is told of each write what kind it was and how long it took.
 
     :raises LedgerUnavailableError: the database cannot be used.
     :raises SchemaOutdatedError: the schema must be upgraded first.
     """
     from copytrade.adapters.sql.ledger import SqlLedger
+    from copytrade.adapters.sql.measuring import MeasuredDatabase
 
     async with open_database(settings) as database:
-        yield SqlLedger(database)
+        timed = None if committed is None else MeasuredDatabase(database, system_clock(), committed)
+        yield SqlLedger(timed or database)
 
 
 @asynccontextmanager

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from copytrade.adapters.clob.bookstore import ClobBookStore
     from copytrade.adapters.gamma.registry import GammaRegistry
     from copytrade.app.outside import Outside
     from copytrade.domain.market_events import MarketEvent
     from copytrade.engine.notes import Notes
-    from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
     from copytrade.settings import Settings
@@ -44,7 +44,7 @@ def build_books(
     http: httpx.AsyncClient,
     notes: Notes,
     on_market_event: Callable[[MarketEvent], None],
-) -> BookStore:
+) -> ClobBookStore:
     """Return the books, kept the way the settings say."""
     from copytrade.adapters.clob.bookstore import BookSource, ClobBookStore
     from copytrade.adapters.clob.socket import connect_to_market

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from copytrade.app.execution import build_executor, build_rules
@@ -19,6 +20,7 @@ from copytrade.app.sources import (
     build_transfers,
     build_unmatched,
 )
+from copytrade.app.stories import build_stories
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from copytrade.app.recording import Recording
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.ports.books import BookStore
+    from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
     from copytrade.ports.resolutions import ResolutionFeed
@@ -52,7 +56,9 @@ HOUR_MS: Final = 3_600_000
 
 
 @asynccontextmanager
-async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | None = None) -> AsyncIterator[Worker]:
+async def build_worker(
+    settings: Settings, ledger: Ledger, outside: Outside | None = None, *, recording: Recording | None = None
+) -> AsyncIterator[Worker]:
     """Wire a worker. The leaders named in the settings are added; those known already stay as they are."""
     outside = outside or Outside()
     clock = outside.clock
@@ -65,11 +71,11 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     async with open_http(outside) as http, open_feed(settings, outside) as feed:
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
-        yield _worker(
-            settings,
-            ledger,
-            outside,
-            http,
+        traded_books = books if recording is None else recording.traded_books(books)
+        ledger = ledger if recording is None else recording.ledger(ledger)
+        executor = build_executor(settings, traded_books, clock)
+        worker = _worker(
+            *(settings, ledger, outside, http, executor),
             roll=roll,
             listeners=listeners,
             notes=notes,
@@ -77,6 +83,8 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
             books=books,
             feed=feed,
         )
+        onlookers = {**build_stories(settings, worker), **({} if recording is None else recording.begin(worker))}
+        yield replace(worker, onlookers=onlookers, book_figures=books.figures)
 
 
 def _worker(
@@ -84,6 +92,7 @@ def _worker(
     ledger: Ledger,
     outside: Outside,
     http: httpx.AsyncClient,
+    executor: ExecutionAdapter,
     *,
     roll: LedgerRoll,
     listeners: Listeners,
@@ -93,7 +102,6 @@ def _worker(
     feed: ResolutionFeed | None,
 ) -> Worker:
     clock = outside.clock
-    executor = build_executor(settings, books, clock)
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
@@ -147,6 +155,8 @@ def _worker(
         notes=notes,
         transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
         unmatched=build_unmatched(settings, parts, http),
+        clock=clock,
+        depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 
 

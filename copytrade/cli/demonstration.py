@@ -72,7 +72,8 @@ def demo_settings(urls: dict[str, str], database_url: str) -> Settings:
     for chain in ("polygon_ws_url", "polygon_http_url"):
         known[chain] = (known[chain],)
     modes = {"trigger_mode": "both", "bookstore_mode": "ws+snapshot", "execution_mode": "paper"}
-    return Settings.model_validate(known | modes | {"database_url": database_url, "leaders": ()})
+    own = {"database_url": database_url, "leaders": (), "http_bind": None}
+    return Settings.model_validate(known | modes | own)
 
 
 async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:

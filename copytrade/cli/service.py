@@ -21,18 +21,29 @@ ForSeconds = Annotated[float | None, typer.Option("--for", min=0.1, help="Stop a
 DEMO_BLOCK_MS = 1_500
 
 
-def run(seconds: ForSeconds = None) -> None:
+def run(
+    seconds: ForSeconds = None,
+    record: Annotated[Path | None, typer.Option(help="Record the session here for `replay`; .gz compresses.")] = None,
+) -> None:
     """Follow the leaders until stopped, one line for each thing that happens."""
     settings = load()
     require_chain(settings)
     for name, meant in misspelt():
         complain(f"{name} is set but is none of our variables; did you mean {meant}?")
-    asyncio.run(_run(settings, seconds))
+    asyncio.run(_run(settings, seconds, record))
 
 
-async def _run(settings: Settings, seconds: float | None) -> None:
+async def _run(settings: Settings, seconds: float | None, record: Path | None) -> None:
     score = app.tally()
-    async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
+    async with (
+        app.open_observatory(settings, warn=complain) as observatory,
+        app.open_ledger(settings, committed=None if observatory is None else observatory.metrics.committed) as ledger,
+        app.open_recording(record, settings, app.system_clock(), warn=complain) as recording,
+        app.build_worker(settings, ledger, recording=recording) as built,
+    ):
+        worker = built if observatory is None else observatory.watch(built)
+        if observatory is not None:
+            print_line(f"metrics at {observatory.url}/metrics")
         worker.listeners.add(score, app.line_notifier(print_line))
         score.mark = worker.money.marks.price
         await until_stopped(worker.run(), seconds=seconds)

@@ -47,6 +47,13 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSent:
+    """An order is on its way; the attempt's `placed_at_ms` is when the venue is expected to have it."""
+
+    attempt: ExecutionAttempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilled:
     """One execution was booked; `position` is the one after it, `leader_price` what the leader paid or got."""
 
@@ -91,4 +98,6 @@ class Noted:
     at_ms: Millis
 
 
-Happening: TypeAlias = FillDetected | FillJoined | Decided | OrderFilled | PositionSettled | OrderEnded | Noted
+Happening: TypeAlias = (
+    FillDetected | FillJoined | Decided | OrderSent | OrderFilled | PositionSettled | OrderEnded | Noted
+)

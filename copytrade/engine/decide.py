@@ -20,7 +20,7 @@ from copytrade.ports.markets import RegistryUnavailableError
 from copytrade.strategies import copy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
     from copytrade.domain.book import BookView
@@ -111,6 +111,8 @@ class Decide:
         self._copied = Copied(
             strategy_id=strategy_id, account_id=executor.account_id, order_window_ms=rules.order_window_ms
         )
+        self.on_facts: Callable[[RecordedFill, copy.CopyFacts], None] | None = None
+        """Told what each decision is made from, at the moment it is made."""
         self._in_hand: set[UUID] = set()
         self._turns: dict[str, _Turn] = {}
         self._room = asyncio.Semaphore(DECISIONS_AT_ONCE_MAX)
@@ -168,6 +170,8 @@ class Decide:
     async def decide(self, recorded: RecordedFill) -> None:
         """Give one fill its attempt; nothing happens if it has one."""
         facts = await self._gather(recorded)
+        if self.on_facts is not None:
+            self.on_facts(recorded, facts)
         verdict = copy.decide(facts, self._rules)
         attempt = self._attempt(recorded, verdict, facts.now_ms)
         # Rules outside the strategy may make a SKIP of the attempt here. From the last fact to the write nothing

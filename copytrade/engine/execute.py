@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from copytrade.domain.attempts import AttemptStatus, reason
-from copytrade.domain.happenings import OrderEnded
+from copytrade.domain.happenings import OrderEnded, OrderSent
 from copytrade.ports.execution import NotSentError, OutcomeUnknownError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from copytrade.engine.decide import Approved
     from copytrade.engine.portfolio import Portfolio
     from copytrade.ports.clock import Clock
-    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.execution import ExecutionAdapter, PreparedOrder
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.notifier import Notifier
 
@@ -68,6 +69,8 @@ class Execute:
             await self._fail(approved.attempt, why=str(error))
         except OutcomeUnknownError:
             return  # stays SUBMITTED: only what the venue or the chain says may end it
+        else:
+            self._notifier.tell(OrderSent(attempt=_sent(order)))
 
     async def _follow_anew(self, attempt: ExecutionAttempt) -> None:
         """Take the attempt as the ledger has it: a reorg may have ended it since the decision."""
@@ -83,3 +86,9 @@ class Execute:
         if closed is not None:
             self._portfolio.follow(closed)
             self._notifier.tell(OrderEnded(attempt=closed, status=closed.status, reason=not_sent))
+
+
+def _sent(order: PreparedOrder) -> ExecutionAttempt:
+    """Return the attempt as the ledger has it once its order is written down."""
+    identity, placed_at_ms = order.order_hash, order.placed_at_ms
+    return replace(order.attempt, status=AttemptStatus.SUBMITTED, order_hash=identity, placed_at_ms=placed_at_ms)

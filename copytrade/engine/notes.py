@@ -27,6 +27,9 @@ class Notes:
         self._waiting: asyncio.Queue[Noted] = asyncio.Queue(maxsize=NOTES_WAITING_MAX)
         self._lost = 0
 
+    def __len__(self) -> int:
+        return self._waiting.qsize()
+
     def take(self, code: str, detail: Mapping[str, object]) -> None:
         """Queue a note; never waits."""
         noted = Noted(code=code, detail=detail, at_ms=self._clock.now_ms())

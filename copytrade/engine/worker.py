@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from copytrade.engine.account import Account
     from copytrade.engine.decide import Decide
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from copytrade.engine.tracking import Tracking
     from copytrade.engine.unmatched import Unmatched
     from copytrade.ports.books import BookStore
+    from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.leader_fills import LeaderFillSource
     from copytrade.ports.leader_transfers import LeaderTransfers
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import MarketRegistry
 
 
+class Onlooker(Protocol):
+    """Something that looks on and that no stage waits for."""
+
+    async def run(self) -> None:
+        """Look on until cancelled."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Every stage, wired; `sources` by name."""
+    """Every stage, wired; `sources`, `onlookers` and `depths` (how many wait where) by name."""
 
     ledger: Ledger
     roll: LedgerRoll
@@ -54,6 +62,10 @@ class Worker:
     unmatched: Unmatched | None
     transfers: LeaderTransfers | None
     """There are these where the chain is read."""
+    clock: Clock
+    onlookers: Mapping[str, Onlooker] = field(default_factory=dict)
+    book_figures: Callable[[], Mapping[str, int]] = dict
+    depths: Mapping[str, Callable[[], int]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -68,6 +80,8 @@ class Worker:
             self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.notes.run(), name="notes")
+            for name, onlooker in self.onlookers.items():
+                loops.create_task(onlooker.run(), name=name)
             loops.create_task(self.registry.run(), name="registry")
             loops.create_task(self.books.run(), name="books")
             loops.create_task(self.tracking.run(), name="tracking")

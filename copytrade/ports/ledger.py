@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from copytrade.domain.orders import OrderType
 from copytrade.ports.accounts import AccountStore
+from copytrade.ports.attribution import AttributionStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
 
@@ -74,7 +75,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, AccountStore, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:

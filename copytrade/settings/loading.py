@@ -58,6 +58,15 @@ def load() -> Settings:
     except ValidationError as error:
         raise ConfigurationError(_sentence(error.errors()[0])) from None
     _refuse_what_is_not_built(settings)
+    check_together(settings)
+    return settings
+
+
+def check_together(settings: Settings) -> None:
+    """Check what no value says by itself.
+
+    :raises ConfigurationError: two values contradict each other.
+    """
     if settings.quote_stale_ms < settings.quote_fresh_ms:
         raise ConfigurationError(
             f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
@@ -68,7 +77,6 @@ def load() -> Settings:
         raise ConfigurationError(
             f"ORDER_TTL_MS is {settings.order_ttl_ms}; accepted with ORDER_TYPE=GTD: {GTD_TTL_MS_MIN} or more"
         )
-    return settings
 
 
 def _variables() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -82,6 +83,28 @@ def _interruptions(value: object) -> object:
     return parse_interruptions(value) if isinstance(value, str) else value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """A host to listen on, by name or address, and a port; 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _bind(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    found = _HOST_AND_PORT.fullmatch(value.strip())
+    if not found or int(found["port"]) > _PORT_MAX:
+        raise ValueError("not HOST:PORT")
+    return Bind(host=(found["six"] or found["host"]), port=int(found["port"]))
+
+
 def _with_scheme(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if not re.match(rf"({'|'.join(schemes)})://[^/\s]+", url):
@@ -91,6 +114,9 @@ def _with_scheme(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_HOST_AND_PORT = re.compile(r"(\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+_PORT_MAX = 65_535
+
 Milliseconds = Annotated[int, Field(ge=0, le=7 * 86_400_000)]
 Interval = Annotated[int, Field(ge=10, le=7 * 86_400_000)]
 Money = Annotated[int, BeforeValidator(as_micro), Field(gt=0, le=10**15)]
@@ -99,6 +125,7 @@ Effects = Annotated[frozenset[Effect], NoDecode, BeforeValidator(_effects)]
 Interruptions = Annotated[tuple[InstanceOf[Interruption], ...], NoDecode, BeforeValidator(_interruptions)]
 Address = Annotated[str, AfterValidator(normal_address)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_words)]
+MaybeBind = Annotated[InstanceOf[Bind] | None, NoDecode, BeforeValidator(_bind)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
 WsUrl = Annotated[str, _with_scheme("ws", "wss")]
 HttpUrls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_words)]

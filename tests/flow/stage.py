@@ -131,6 +131,7 @@ class Stage:
             leader_events=leader_events,
             leader_values=leader_values,
             decide=decide,
+            clock=self.clock,
             execute=Execute(executor=executor, orders=orders, clock=self.clock, **shared),
             account=Account(executor=executor, **shared),
             executor=executor,

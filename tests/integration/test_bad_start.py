@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,20 @@ def test_a_wrong_variable_is_named(variables: dict[str, str], said: str, tmp_pat
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert "hunter2" not in ended.stderr
+
+
+def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+
+        ended = copytrade("run", environment=clean_environment() | {"HTTP_BIND": bind}, folder=tmp_path)
+
+    assert ended.returncode == 2
+    assert f"HTTP_BIND is '{bind}'" in ended.stderr
+    assert "in use" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def test_status_counts_agree_with_each_other(after_a_demo: tuple[Path, str]) -> 
     assert [row["leader_address"] for row in status["cursors"]] == ["*"]
 
 
-@pytest.mark.parametrize("verb", ["status", "attempts", "pnl"])
+@pytest.mark.parametrize("verb", ["status", "attempts", "pnl", "stats"])
 def test_a_reading_verb_prints_a_table_for_people(after_a_demo: tuple[Path, str], verb: str) -> None:
     folder, _ = after_a_demo
 
@@ -74,6 +76,19 @@ def test_a_reading_verb_prints_a_table_for_people(after_a_demo: tuple[Path, str]
 
     assert ended.returncode == 0
     assert len(ended.stdout.splitlines()) > 10
+
+
+def test_a_fill_that_was_copied_is_explained(after_a_demo: tuple[Path, str]) -> None:
+    folder, _ = after_a_demo
+    with closing(sqlite3.connect(folder / "copytrade.db")) as database:
+        (filled,) = database.execute("SELECT attempt_id FROM fill_markout ORDER BY fill_at LIMIT 1").fetchone()
+
+    told = copytrade("explain", filled, folder=folder)
+    unknown = copytrade("explain", "0" * 32, folder=folder)
+
+    for words in ("seen by", "because", "book at the decision", "execution", "in all", "after the fill of"):
+        assert words in told.stdout
+    assert (unknown.returncode, len(unknown.stderr.splitlines())) == (2, 1)
 
 
 def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
@@ -110,6 +125,10 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
         (["attempts", "--status", "DONE"], "is none of"),
         (["demo", "--recorded", "nowhere"], "is no folder"),
         (["sandbox", "--recorded", "nowhere"], "is no folder"),
+        (["explain", "yesterday"], "is not an id"),
+        (["stats", "--since", "soon"], "is no time"),
+        (["replay", "nothing.jsonl"], "nothing.jsonl: No such file"),
+        (["replay", "nothing.jsonl", "--set", "COPY_RATIO"], "is not NAME=VALUE"),
         (["fly"], "No such command"),
     ],
 )

@@ -17,13 +17,18 @@ from copytrade.adapters.sql.tables import IS_OPEN
 from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus
 from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import ChainConfirmed, FillsConfirmed, FillsRemoved, FillsSeen, LogRef
-from tests.ledger_facts import a_log, a_row, a_submitted, an_execution
+from tests.ledger_facts import a_log, a_row, a_submitted, an_attribution, an_execution
 from tests.ledgers import sql_ledger
 from tests.makers import LEADER, NOW_MS, YES, a_leader
 
 Statement = tuple[str, Any]
-GROWING = ("leader_fill_raw", "leader_fill", "execution_attempt", "execution_fill", "leader_event")
-FULL_SCAN = re.compile(rf"SCAN ({'|'.join(GROWING)})(?! USING (COVERING )?INDEX ix_\w+_(undecided|open|unconfirmed))")
+GROWING = (
+    *("leader_fill_raw", "leader_fill", "execution_attempt", "execution_fill", "leader_event"),
+    *("attempt_attribution", "fill_markout"),
+)
+FULL_SCAN = re.compile(
+    rf"SCAN ({'|'.join(GROWING)})(?! USING (COVERING )?INDEX ix_\w+_(undecided|open|unconfirmed|created_at|unresolved))"
+)
 
 
 @contextmanager
@@ -75,6 +80,14 @@ async def test_no_query_of_the_hot_path_reads_a_whole_table(tmp_path: Path) -> N
             await ledger.recent_tokens(since_ms=NOW_MS)
             await ledger.fills_of(LEADER, YES, since_ms=NOW_MS)
             await ledger.leader_events_of(LEADER)
+            await ledger.keep_attributions([an_attribution(attempt)], now_ms=NOW_MS)
+            await ledger.attribution(attempt.id)
+            await ledger.executions_of([attempt.id])
+            await ledger.unattributed(newest=10)
+            await ledger.marks_of([attempt.id])
+            await ledger.unmarked(newest=10)
+            await ledger.open_marks(limit=10)
+            await ledger.mark_resolved(limit=10)
 
     assert len(statements) > 20
     assert scans(tmp_path / "ledger.db", statements) == []

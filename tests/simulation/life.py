@@ -9,9 +9,11 @@ from typing import cast
 
 from copytrade import app
 from copytrade.adapters.memory import MemoryLedger
+from copytrade.app.recording import Recording
 from copytrade.cli.demonstration import demo_settings
 from copytrade.ports.ledger import Ledger
 from copytrade.ports.notifier import Notifier
+from copytrade.ports.recording import Chronicle
 from copytrade.sandbox.inprocess import LocalVenue
 from copytrade.sandbox.server import urls_of
 from tests.simulation.mortal import Disk, MortalLedger
@@ -34,10 +36,12 @@ class Life:
         disk: Disk,
         rng: random.Random,
         listener: Notifier,
+        chronicle: Chronicle | None = None,
     ) -> None:
         self._ledger = MortalLedger(ledger, disk, rng)
         self._network = Network(venue, journal, conditions)
         self._listener = listener
+        self._chronicle = chronicle
         self._living: asyncio.Task[None] | None = None
 
     async def live(self) -> list[BaseException]:
@@ -51,7 +55,9 @@ class Life:
 
     async def _work(self) -> None:
         outside = app.Outside(clock=VirtualClock(), transport=self._network, connect=self._network.connect)
-        async with app.build_worker(SETTINGS, cast("Ledger", self._ledger), outside) as worker:
+        recording = None if self._chronicle is None else Recording(self._chronicle, SETTINGS, outside.clock)
+        ledger = cast("Ledger", self._ledger)
+        async with app.build_worker(SETTINGS, ledger, outside, recording=recording) as worker:
             worker.listeners.add(self._listener)
             await worker.run()
 

@@ -10,6 +10,7 @@ from copytrade import app
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.domain.happenings import Happening
 from copytrade.ports.notifier import Notifier
+from copytrade.ports.recording import Chronicle
 from copytrade.sandbox.inprocess import LocalVenue
 from copytrade.sandbox.server import SandboxConfig
 from copytrade.sandbox.world import World
@@ -46,6 +47,7 @@ class Stage:
     conditions: Conditions = field(default_factory=Conditions)
     disk: Disk = field(default_factory=Disk)
     announced: Announcements = field(default_factory=Announcements)
+    new_chronicle: Callable[[], Chronicle] | None = None
 
     def new_life(self, number: int) -> Life:
         """Return the worker as it starts for the `number`th time."""
@@ -57,13 +59,28 @@ class Stage:
             disk=self.disk,
             rng=random.Random(f"{self.seed}:life:{number}"),
             listener=self.announced,
+            chronicle=None if self.new_chronicle is None else self.new_chronicle(),
         )
 
 
-async def open_stage(seed: int, venue: LocalVenue, world: World, *, followed: int | None = None) -> Stage:
-    """Set up a run; so many leaders of the world, or all, are followed from now on."""
+async def open_stage(
+    seed: int,
+    venue: LocalVenue,
+    world: World,
+    *,
+    followed: int | None = None,
+    new_chronicle: Callable[[], Chronicle] | None = None,
+) -> Stage:
+    """Set up a run; so many leaders of the world, or all, are followed from now on; each life may be recorded."""
     clock = VirtualClock()
-    stage = Stage(seed=seed, venue=venue, world=world, ledger=MemoryLedger(), journal=Journal(clock.now_ms))
+    stage = Stage(
+        seed=seed,
+        venue=venue,
+        world=world,
+        ledger=MemoryLedger(),
+        journal=Journal(clock.now_ms),
+        new_chronicle=new_chronicle,
+    )
     for leader in world.leaders[:followed]:
         await follow(stage, leader.address, since_ms=clock.now_ms())
     return stage

@@ -19,6 +19,7 @@ from copytrade.domain.fills import RecordedFill
 from copytrade.domain.happenings import Decided, Happening
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError
+from copytrade.ports.recording import Chronicle
 from copytrade.sandbox.server import serve_in_process
 from tests.simulation.checker import Checker, Touches
 from tests.simulation.faults import Trouble, heal, strike
@@ -83,12 +84,12 @@ def ending_of(stage: Stage) -> Ending:
     )
 
 
-def quiet_day(seed: int, *, duration_ms: int) -> Ending:
+def quiet_day(seed: int, *, duration_ms: int, new_chronicle: Callable[[], Chronicle] | None = None) -> Ending:
     """Let a worker live for a while in a world where nothing breaks."""
 
     async def main() -> Ending:
         async with serve_in_process(world_of(seed)) as (venue, world):
-            stage = await open_stage(seed, venue, world)
+            stage = await open_stage(seed, venue, world, new_chronicle=new_chronicle)
             life = stage.new_life(0)
             living = asyncio.create_task(life.live(), name="life")
             await asyncio.sleep(duration_ms / 1000)
@@ -102,12 +103,14 @@ def quiet_day(seed: int, *, duration_ms: int) -> Ending:
         return run_virtual(main, epoch_ms=START_MS, seed=seed)
 
 
-def play(seed: int, *, say: Callable[[str], None] | None = None) -> Run:
+def play(
+    seed: int, *, say: Callable[[str], None] | None = None, new_chronicle: Callable[[], Chronicle] | None = None
+) -> Run:
     """Play a seed: faults first, which nothing may break; then none, and all must come right within a bound."""
 
     async def main() -> Run:
         async with serve_in_process(world_of(seed)) as (venue, world):
-            stage = await open_stage(seed, venue, world, followed=len(world.leaders) - 1)
+            stage = await open_stage(seed, venue, world, followed=len(world.leaders) - 1, new_chronicle=new_chronicle)
             return await _Story(stage, say).play()
 
     with quiet_logs():

@@ -15,6 +15,7 @@ from copytrade.domain.latency import Latency
 from copytrade.domain.orders import OrderType
 from copytrade.domain.units import MICRO
 from copytrade.settings import ConfigurationError, Settings, load, misspelt, require_chain
+from copytrade.settings.values import Bind
 from tests.makers import LEADER
 
 
@@ -64,6 +65,28 @@ def test_how_paper_simulates_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.order_type is OrderType.FAK
 
 
+@pytest.mark.parametrize(
+    ("value", "host", "port"),
+    [("0.0.0.0:9100", "0.0.0.0", 9100), (" localhost:0 ", "localhost", 0), ("[::1]:80", "::1", 80)],
+)
+def test_an_address_to_listen_on_is_a_host_and_a_port(
+    value: str, host: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_BIND", value)
+
+    bind = load().http_bind
+
+    assert bind == Bind(host=host, port=port)
+    assert str(bind) == value.strip()
+
+
+def test_nothing_is_listened_on_if_the_address_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(load().http_bind) == "127.0.0.1:8080"
+    monkeypatch.setenv("HTTP_BIND", "")
+
+    assert load().http_bind is None
+
+
 def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -95,6 +118,8 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("PAPER_EFFECTS", "", "PAPER_EFFECTS is ''; accepted: all, none, or some of latency"),
         ("PAPER_INTERRUPTIONS", "restart@noon", "PAPER_INTERRUPTIONS is 'restart@noon'; accepted: comma-separated"),
         ("SLIPPAGE_BPS_MAX", "10001", "SLIPPAGE_BPS_MAX is '10001'; accepted: an integer from 0 to 10000"),
+        ("HTTP_BIND", "8080", "HTTP_BIND is '8080'; accepted: HOST:PORT, or nothing for no metrics"),
+        ("HTTP_BIND", "localhost:65536", "HTTP_BIND is 'localhost:65536'"),
         ("POLY_EXCHANGE_CTF", "0x1", "POLY_EXCHANGE_CTF is '0x1'"),
         ("CLOB_HTTP_URL", "ftp://x", "CLOB_HTTP_URL is 'ftp://x'"),
         ("RISK_MAX_OPEN_USDC", "5", "RISK_MAX_OPEN_USDC is set, and this version does not apply it"),

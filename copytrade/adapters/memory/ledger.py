@@ -6,21 +6,33 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.memory.accounts import MemoryAccounts
-from copytrade.adapters.memory.state import Event
+from copytrade.adapters.memory.attribution import MemoryAttributions
+from copytrade.adapters.memory.state import Event, StoredFill
 from copytrade.ports.leader_fills import CursorScope
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from copytrade.domain.fills import RecordedFill
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
+    from copytrade.domain.positions import Position
     from copytrade.domain.units import Millis
     from copytrade.ports.markets import RegistrySync
 
 
-class MemoryLedger(MemoryAccounts, Ledger):
+class MemoryLedger(MemoryAccounts, MemoryAttributions, Ledger):
     """No method waits, so each is one transaction."""
+
+    def hold_fill(self, recorded: RecordedFill) -> None:
+        """Have a leader fill as it was, without asking where it came from."""
+        self.stored[recorded.id] = StoredFill(recorded=recorded)
+        self._by_tx[recorded.fill.tx_hash].append(self.stored[recorded.id])
+
+    def hold_position(self, position: Position) -> None:
+        """Have a position as it was."""
+        self._positions[position.strategy_id, position.account_id, position.token_id] = position
 
     async def add_leader(self, leader: Leader) -> bool:
         known = self._leaders.get(leader.address)

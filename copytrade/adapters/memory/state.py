@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
+    from copytrade.domain.attribution import Attribution
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill, Source
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
+    from copytrade.domain.markouts import FillMarks
     from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import PositionSettlement, Resolution
@@ -57,6 +59,8 @@ class MemoryState:
         self.events: list[Event] = []
         self.leader_events: dict[str, LeaderEvent] = {}
         self.carried: dict[tuple[str, str, UUID, str], Carry] = {}
+        self.attributions: dict[UUID, Attribution] = {}
+        self.fill_marks: dict[tuple[UUID, Millis], FillMarks] = {}
         self.proved: tuple[ProvedRange, ...] = ()
         self._leaders: dict[str, Leader] = {}
         self._leaders_counted: dict[str, Leader] = {}

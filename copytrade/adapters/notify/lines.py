@@ -14,6 +14,7 @@ from copytrade.domain.happenings import (
     Noted,
     OrderEnded,
     OrderFilled,
+    OrderSent,
     PositionSettled,
 )
 from copytrade.ports.notifier import Notifier
@@ -45,6 +46,8 @@ def line_of(happening: Happening) -> str:
             return f"SEEN    {_fill_words(happening)} as {happening.recorded.fill.role} | also by {happening.by}"
         case Decided():
             return _decided(happening)
+        case OrderSent():
+            return _sent(happening)
         case OrderFilled():
             return _filled(happening)
         case PositionSettled():
@@ -82,6 +85,13 @@ def _decided(decided: Decided) -> str:
         f"DECIDE  {wording.verdict(attempt)} | {wording.reasons_in_full(attempt.reasons)}"
         f" | leader {fill.side} @ {wording.price(fill.price)} as {fill.role} | book {wording.touch(decided.book)}"
     )
+
+
+def _sent(sent: OrderSent) -> str:
+    attempt = sent.attempt
+    after_ms = (attempt.placed_at_ms or attempt.decided_at_ms) - attempt.decided_at_ms
+    wanted = f"{attempt.side} {wording.shares(attempt.size_shares_target)} limit {wording.price(attempt.limit_price)}"
+    return f"SENT    {wanted} | at the venue {after_ms} ms after the decision, for {attempt.ttl_ms} ms"
 
 
 def _filled(filled: OrderFilled) -> str:

@@ -23,6 +23,7 @@ from copytrade.domain.happenings import (
     Noted,
     OrderEnded,
     OrderFilled,
+    OrderSent,
     PositionSettled,
 )
 from copytrade.domain.units import MICRO
@@ -91,8 +92,8 @@ class TableNotifier(Notifier):
             case OrderEnded(attempt=attempt, status=status):
                 if row := self._rows.get(attempt.leader_fill_id):
                     row.ending = status
-            case PositionSettled():
-                return  # It is no fill's; the score has it.
+            case PositionSettled() | OrderSent():
+                return  # The one is no fill's, the score has it; of the other its outcome will be shown.
             case Noted(code=code, at_ms=at_ms):
                 self._last_note = f"{wording.clock_time(at_ms)} {code}"
 

@@ -15,6 +15,7 @@ from copytrade.domain.happenings import (
     Noted,
     OrderEnded,
     OrderFilled,
+    OrderSent,
     PositionSettled,
 )
 from copytrade.ports.notifier import Notifier
@@ -71,6 +72,8 @@ class Tally(Notifier):
                 self.endings[status] += 1
             case Noted(code=code):
                 self.notes[code] += 1
+            case OrderSent():
+                pass
 
     def marked_value(self, position: Position) -> Usdc | None:
         """Return what a position would bring at the best bid, None if there is no bid to mark it with."""

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from copytrade.adapters.sql import (
     accounts,
     attempts,
+    attribution,
     chain,
     copy_memory,
     cursors,
@@ -25,22 +26,25 @@ from copytrade.domain.orders import OrderType
 from copytrade.ports.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
+    from copytrade.domain.attribution import Attribution
     from copytrade.domain.carry import Carry
     from copytrade.domain.closing import Closing
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.leader_events import LeaderEvent
     from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
+    from copytrade.domain.markouts import FillMarks
     from copytrade.domain.money import Balance, EquityPoint
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import PositionSettlement, Resolution
     from copytrade.domain.units import Millis, Price, Usdc
     from copytrade.ports.accounts import Settled
+    from copytrade.ports.attribution import Unattributed
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
         Cursor,
@@ -170,6 +174,36 @@ class SqlLedger(Ledger):
         return await self._database.read(
             partial(leader_events.fills_of, address=leader, token_id=token_id, since_ms=since_ms)
         )
+
+    async def keep_attributions(self, attributions: Sequence[Attribution], *, now_ms: Millis) -> None:
+        await self._database.write(partial(attribution.keep, attributions=attributions, now_ms=now_ms))
+
+    async def attribution(self, attempt_id: UUID) -> Attribution | None:
+        return await self._database.read(partial(attribution.find, attempt_id=attempt_id))
+
+    async def executions_of(self, attempt_ids: Collection[UUID]) -> tuple[ExecutionFill, ...]:
+        return await self._database.read(partial(attribution.executions_of, attempt_ids=attempt_ids))
+
+    async def unattributed(self, *, newest: int) -> tuple[Unattributed, ...]:
+        return await self._database.read(partial(attribution.unattributed, newest=newest))
+
+    async def keep_marks(self, marks: Sequence[FillMarks]) -> None:
+        await self._database.write(partial(attribution.keep_marks, marks=marks))
+
+    async def marks_of(self, attempt_ids: Collection[UUID]) -> tuple[FillMarks, ...]:
+        return await self._database.read(partial(attribution.marks, attempt_ids=attempt_ids))
+
+    async def unmarked(self, *, newest: int) -> tuple[ExecutionFill, ...]:
+        return await self._database.read(partial(attribution.unmarked, newest=newest))
+
+    async def open_marks(self, *, limit: int) -> tuple[FillMarks, ...]:
+        return await self._database.read(partial(attribution.open_marks, limit=limit))
+
+    async def mark_resolved(self, *, limit: int) -> int:
+        payouts = await self._database.read(partial(attribution.resolved, limit=limit))
+        if payouts:
+            await self._database.write(partial(attribution.mark_resolved, payouts=payouts))
+        return len(payouts)
 
     async def positions(self) -> tuple[Position, ...]:
         return await self._database.read(executions.positions)

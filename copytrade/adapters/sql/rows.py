@@ -8,7 +8,16 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode, Reason
+from copytrade.domain.attempts import (
+    AttemptStatus,
+    Decision,
+    ExecutionAttempt,
+    ExecutionFill,
+    ExecutionMode,
+    Liquidity,
+    Reason,
+    Settlement,
+)
 from copytrade.domain.carry import Carry
 from copytrade.domain.copy_rules import own_rules, parse_rule, write_rule
 from copytrade.domain.fills import LeaderFill, LeaderRole, LogPlace, RecordedFill, Side, Source
@@ -226,6 +235,25 @@ def _reasons_of(document: str) -> tuple[Reason, ...]:
         numbers = tuple((name, value) for name, value in stored.items() if name != "code")
         reasons.append(Reason(code=stored["code"], numbers=numbers))
     return tuple(reasons)
+
+
+def execution_of(row: Any) -> ExecutionFill:
+    """Read a row of `execution_fill`."""
+    return ExecutionFill(
+        id=row.id,
+        attempt_id=row.attempt_id,
+        strategy_id=row.strategy_id,
+        account_id=row.account_id,
+        venue_trade_id=row.venue_trade_id,
+        token_id=row.token_id,
+        side=Side(row.side),
+        shares=row.filled_shares,
+        price=row.fill_price,
+        fee_usdc=row.fee_usdc,
+        liquidity=Liquidity(row.liquidity),
+        settlement=Settlement(row.settlement),
+        fill_at_ms=row.fill_at,
+    )
 
 
 def position_of(row: Any) -> Position:

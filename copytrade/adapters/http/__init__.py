@@ -1,0 +1,1 @@
+"""What the worker serves: its metrics, and whether it is well."""

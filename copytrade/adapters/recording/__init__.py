@@ -1,0 +1,1 @@
+"""Sessions as files: one entry for each line, and the books they tell of."""

@@ -1,0 +1,113 @@
+"""`copytrade stats`: how fast, how completely and how well fills are copied."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from copytrade import app
+from copytrade.cli.following import AsJson
+from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.since import parse_since
+from copytrade.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Group = Mapping[str, Any]
+
+BAR_WIDTH: Final = 40
+COUNTS: Final = ("attempts", "skips", "trades", "filled", "partial", "unfilled", "failed", "open")
+RATES: Final = ("fill_rate", "partial_rate")
+LOSSES: Final = (
+    *("decision_delay", "spread", "placement_delay", "depth", "rest", "unknown", "fee"),
+    *("cost", "filled", "cost_bps"),
+)
+
+
+def stats(
+    since: Annotated[str, typer.Option(help="Decided since: 2h, 3d, an ISO time or Unix seconds; else all.")] = "",
+    leader: Annotated[str, typer.Option(help="Only fills of this leader: address or label.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show latencies, fill rates, slippage, what was lost and where, and markouts: in all, by role and by leader."""
+    now_ms = app.system_clock().now_ms()
+    try:
+        since_ms = parse_since(since, now_ms=now_ms) if since else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from None
+    found = asyncio.run(_figures(now_ms=now_ms, since_ms=since_ms, leader=leader or None))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+async def _figures(*, now_ms: int, since_ms: int | None, leader: str | None) -> dict[str, Any]:
+    async with app.open_statistics(load()) as statistics:
+        return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=leader)
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    whole = found["all"]
+    if not whole["attempts"]:
+        print_line("no attempts yet")
+        return
+    for title, columns, cells in (
+        ("latency in ms, each stage from the one before (p50 / p95 / p99)", whole["latency_ms"], _latencies),
+        ("orders", (*COUNTS, *RATES, "slippage bps (p50 / p95 / p99)"), _orders),
+        ("lost against the leaders in USDC, plus is a loss", LOSSES, _losses),
+        ("gained after our fills in USDC, at the mid later or at the payout (fills)", whole["gained_usdc"], _gains),
+    ):
+        names = [name.replace("_", " ") for name in columns]
+        print_table(title, ["", *names], ([name, *cells(group)] for name, group in _groups(found)))
+    _print_slippage(whole["slippage_bps"]["histogram"])
+    rows = found["sources"]
+    print_table("sources", list(rows[0]) if rows else [], (list(row.values()) for row in rows))
+    if whole["attempts"] >= found["attempts_max"]:
+        print_line(f"counted: the newest {found['attempts_max']} attempts")
+
+
+def _groups(found: Mapping[str, Any]) -> Iterator[tuple[str, Group]]:
+    yield "all", found["all"]
+    for role, group in found["by_role"].items():
+        yield f"leader was {role}", group
+    for group in found["by_leader"]:
+        yield group["label"] or f"{group['leader'][:6]}..{group['leader'][-4:]}", group
+
+
+def _latencies(group: Group) -> list[object]:
+    return [_percentiles(spread) for spread in group["latency_ms"].values()]
+
+
+def _orders(group: Group) -> list[object]:
+    counts, rates = [group[name] for name in COUNTS], [_percent(group[name]) for name in RATES]
+    return [*counts, *rates, _percentiles(group["slippage_bps"])]
+
+
+def _losses(group: Group) -> list[object]:
+    return [group["lost_usdc"][part] for part in LOSSES]
+
+
+def _gains(group: Group) -> list[object]:
+    return [f"{one['usdc']} ({one['fills']})" if one["fills"] else "-" for one in group["gained_usdc"].values()]
+
+
+def _percentiles(spread: Mapping[str, int | None]) -> str:
+    return " / ".join(str(spread[name]) for name in ("p50", "p95", "p99")) if spread["n"] else "-"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _print_slippage(histogram: list[dict[str, Any]]) -> None:
+    highest = max((one["n"] for one in histogram), default=0)
+    if not highest:
+        return
+    print_line("slippage against the leader's price, bps (plus is worse for us)")
+    for place, one in enumerate(histogram):
+        edges = f"above {histogram[place - 1]['up_to']}" if one["up_to"] is None else f"up to {one['up_to']}"
+        print_line(f"  {edges:<11} {one['n']:>6}  {'#' * -(-one['n'] * BAR_WIDTH // highest)}")

@@ -1,0 +1,113 @@
+"""Every life of the worker can be played again from what it recorded, and comes out the same byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copytrade.app.replaying import Replayed, replay_entries
+from copytrade.engine.session import BookMoved, Closed, Ended, Entry, Filled, Made
+from tests.recordings import MemoryChronicle, write_file
+from tests.simulation.story import play, quiet_day, quiet_logs
+
+ROOT = Path(__file__).parents[2]
+SEEDS = int(os.environ.get("REPLAY_SEEDS", "1"))
+DURATION_MS = 45_000
+
+
+def replayed(entries: list[Entry], **changes: str) -> Replayed:
+    with quiet_logs():
+        return replay_entries(lambda: iter(entries), changes)
+
+
+@pytest.fixture(scope="module")
+def day() -> list[Entry]:
+    """What a worker recorded of a while in which nothing broke."""
+    chronicle = MemoryChronicle()
+    quiet_day(1, duration_ms=DURATION_MS, new_chronicle=lambda: chronicle)
+    return chronicle.read()
+
+
+def test_a_recording_is_worth_replaying(day: list[Entry]) -> None:
+    counts = {kind: sum(isinstance(entry, kind) for entry in day) for kind in (Made, Filled, Closed, BookMoved)}
+
+    assert counts[Made] >= 15
+    assert counts[Filled] >= 10
+    assert counts[Closed] >= 2
+    assert counts[BookMoved] >= 500
+
+
+def test_an_unchanged_replay_equals_the_session(day: list[Entry]) -> None:
+    again = replayed(day)
+
+    assert again.replayed_digest == again.recorded_digest
+    assert not any(one.differs for one in again.copies)
+    assert {one.effect for one in again.copies} == {0}
+
+
+def test_a_replay_with_other_settings_is_another_session(day: list[Entry]) -> None:
+    patient = replayed(day, ORDER_TTL_MS="20000")
+    half = replayed(day, COPY_RATIO="0.5", MAX_USDC_PER_TRADE="50")
+    slow = replayed(day, SUBMIT_LATENCY_MS="4000")
+
+    assert patient.replayed_digest != patient.recorded_digest
+    sizes = [(one.recorded.shares, one.replayed.shares) for one in half.copies if one.recorded and one.replayed]
+    assert sum(after for _, after in sizes) < 0.7 * sum(before for before, _ in sizes)
+    assert all(one.replayed.attempt.ratio == 500_000 for one in half.copies if one.replayed)
+    waits = [
+        fill.fill_at_ms - one.replayed.attempt.decided_at_ms
+        for one in slow.copies
+        if one.replayed
+        for fill in one.replayed.fills
+    ]
+    assert min(waits) >= 4_000
+
+
+def test_a_replay_that_only_seems_changed_differs_in_nothing_one_would_call_a_difference(day: list[Entry]) -> None:
+    same = replayed(day, SLIPPAGE_BPS_MAX="300", SUBMIT_LATENCY_MS="150")
+
+    assert not any(one.differs for one in same.copies)
+
+
+@pytest.mark.processes
+def test_other_processes_with_other_hashes_replay_the_same_from_plain_and_from_packed_files(
+    day: list[Entry], tmp_path: Path
+) -> None:
+    whole = [*day, Ended(at_ms=day[-1].at_ms, entries=len(day))]
+    names = {"1": "day.jsonl", "4242": "day.jsonl.gz"}
+
+    told = [_told(write_file(tmp_path / name, whole), seed) for seed, name in names.items()]
+
+    assert told[0] == told[1]
+    assert json.loads(told[0])["equal"] is True
+    assert json.loads(told[0])["replayed_sha256"] == replayed(day).replayed_digest
+
+
+def _told(path: Path, hash_seed: str) -> str:
+    environment: dict[str, Any] = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-m", "copytrade", "replay", str(path), "--json"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3, 3 + SEEDS))
+def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
+    chronicles: list[MemoryChronicle] = []
+
+    def new_chronicle() -> MemoryChronicle:
+        chronicles.append(MemoryChronicle())
+        return chronicles[-1]
+
+    play(seed, new_chronicle=new_chronicle)
+    lives = [chronicle.read() for chronicle in chronicles if chronicle.lines]
+    again = [replayed(entries) for entries in lives]
+
+    assert len(lives) > 1
+    assert [one.replayed_digest for one in again] == [one.recorded_digest for one in again]
+    assert sum(len(one.copies) for one in again) > 10

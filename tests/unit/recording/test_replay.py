@@ -1,0 +1,141 @@
+"""A replay starts from what the session started from, and what ended without a trade ends in it too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from copytrade.app.replaying import Replayed, replay_entries
+from copytrade.domain.attempts import AttemptStatus, reason
+from copytrade.domain.fills import Side
+from copytrade.domain.positions import Position
+from copytrade.domain.settlement import PositionSettlement, SettlementKind
+from copytrade.engine.session import (
+    FORMAT,
+    Began,
+    BookShown,
+    Closed,
+    Ended,
+    Entry,
+    Gathered,
+    Held,
+    Remembered,
+    Settled,
+)
+from copytrade.strategies.copy import CopyFacts
+from tests.ledger_facts import an_attempt
+from tests.makers import NOW_MS, YES, a_book, a_fill, a_leader, a_market, a_view, micro, recorded
+
+HELD = Position(
+    strategy_id="copy",
+    account_id="paper",
+    token_id=YES,
+    shares=micro("40"),
+    cost_usdc=micro("20"),
+    fees_usdc=micro("1"),
+)
+SOLD = recorded(a_fill(side=Side.SELL, fill_ts_ms=NOW_MS))
+LEVELS = (490_000, micro("500"), -510_000, micro("500"))
+
+
+def facts(**changes: Any) -> CopyFacts:
+    given: dict[str, Any] = {
+        "fill": SOLD.fill,
+        "leader": a_leader(),
+        "market": a_market(),
+        "view": a_view(a_book(at_ms=NOW_MS)),
+        "held": 0,
+        "unmapped_waited_ms": 0,
+        "book_waited_ms": 0,
+        "now_ms": NOW_MS + 100,
+    }
+    return CopyFacts(**(given | changes))
+
+
+def settled(shares: str, kind: SettlementKind = SettlementKind.RESOLUTION, proceeds: str = "0") -> Settled:
+    settlement = PositionSettlement(
+        strategy_id="copy",
+        account_id="paper",
+        token_id=YES,
+        condition_id=a_market().condition_id,
+        kind=kind,
+        shares=micro(shares),
+        proceeds_usdc=micro(proceeds),
+        cost_usdc=0,
+        source="chain",
+        at_ms=NOW_MS + 50,
+        parts=(),
+    )
+    return Settled(at_ms=NOW_MS + 50, settlements=(settlement,))
+
+
+def a_session(*between: Entry, held: Held | None = None, given: CopyFacts | None = None) -> list[Entry]:
+    """Hold 40 shares, let things happen, and see the leader sell."""
+    who = {"program": "1", "mode": "paper", "strategy_id": "copy", "account_id": "paper"}
+    return [
+        Began(at_ms=NOW_MS, format=FORMAT, settings={"EXIT_MODE": '"ratio"'}, **who),
+        held or Held(at_ms=NOW_MS, positions=(HELD,), open_attempts=()),
+        Remembered(at_ms=NOW_MS, carries=(), last_entries={}, decided=()),
+        BookShown(at_ms=NOW_MS, token=0, token_id=YES, venue_ts_ms=1, levels=LEVELS),
+        *between,
+        Gathered(at_ms=NOW_MS + 100, recorded=SOLD, facts=given or facts()),
+        Ended(at_ms=NOW_MS + 9_000, entries=9),
+    ]
+
+
+def sold(session: list[Entry]) -> tuple[list[str], int]:
+    """Return the codes of the one decision of the replay, and the micro-shares that it sold."""
+    (one,) = _replayed(session).copies
+    assert one.replayed is not None
+    return [why.code for why in one.replayed.attempt.reasons], one.replayed.shares
+
+
+def _replayed(session: list[Entry]) -> Replayed:
+    # The session did nothing of it, so the replay is not asked to wait for what it never knew.
+    return replay_entries(lambda: iter(session), {"SUBMIT_LATENCY_MS": "150"})
+
+
+def test_what_was_held_at_the_start_may_be_sold() -> None:
+    codes, shares = sold(a_session())
+
+    assert codes == ["MARKETABLE", "CUT_BY_HELD"]
+    assert shares == micro("40")
+
+
+@pytest.mark.parametrize("shares", ["40", "25"])
+def test_what_a_resolution_redeemed_is_not_held_any_more_however_much_the_session_held(shares: str) -> None:
+    assert sold(a_session(settled(shares)))[0] == ["NOTHING_HELD"]
+
+
+def test_sets_that_were_merged_are_gone_and_no_more_than_these() -> None:
+    codes, shares = sold(a_session(settled("15", SettlementKind.MERGE, proceeds="7")))
+
+    assert (codes, shares) == (["MARKETABLE", "CUT_BY_HELD"], micro("25"))
+
+
+def test_an_order_left_open_by_an_earlier_life_keeps_its_shares_until_it_ended() -> None:
+    attempt = an_attempt(SOLD)
+    left = replace(
+        attempt, side=Side.SELL, size_shares_target=micro("30"), status=AttemptStatus.SUBMITTED, created_at_ms=1
+    )
+    held = Held(at_ms=NOW_MS, positions=(HELD,), open_attempts=(left,))
+    ended = Closed(
+        at_ms=NOW_MS + 20,
+        attempt_id=left.id,
+        status=AttemptStatus.CANCELED,
+        reason=reason("INTERRUPTED"),
+        done_at_ms=NOW_MS + 20,
+    )
+
+    assert sold(a_session(held=held))[1] == micro("10")
+    assert sold(a_session(ended, held=held))[1] == micro("40")
+
+
+def test_a_leaders_own_rules_are_those_of_the_session() -> None:
+    own = a_leader(rules=(("exit_mode", "ratio"), ("slippage_bps_max", 1)), copy_ratio=micro("0.1"))
+
+    codes, shares = sold(a_session(given=facts(leader=own)))
+
+    assert (codes, shares) == (["RESTS_AT_LIMIT"], 0)
