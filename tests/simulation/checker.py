@@ -163,8 +163,12 @@ class Checker:
         """What waits is what the reasons of the attempts add up to, however often the worker died between them."""
         said: dict[object, list[tuple[Reason, ...]]] = defaultdict(list)
         for attempt in self.ledger._attempts.values():
-            leader_id = self.ledger.stored[attempt.leader_fill_id].recorded.leader_id
-            said[attempt.strategy_id, attempt.account_id, leader_id, attempt.token_id].append(attempt.reasons)
+            stored = self.ledger.stored.get(attempt.leader_fill_id)
+            if stored is None:
+                yield f"the fill of attempt {attempt.id} is gone"
+                continue
+            owner = (attempt.strategy_id, attempt.account_id, stored.recorded.leader_id)
+            said[*owner, attempt.token_id].append(attempt.reasons)
         for key, reasons in said.items():
             carry = self.ledger.carried.get(key)
             if waiting_by_reasons(reasons) != (carry.shares if carry else 0):
