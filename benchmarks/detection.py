@@ -63,6 +63,7 @@ async def latencies(kind: Kind, *, is_muted: bool, seconds: int) -> list[float]:
             exchanges_v1=(),
             chain_id=137,
             poll_interval_ms=POLL_MS,
+            lag_max_ms=15_000,
             clock=clock,
             roll=roll,
             cursors=ledger,

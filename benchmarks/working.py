@@ -160,6 +160,7 @@ def _source(
         exchanges_v1=(),
         chain_id=CHAIN_ID,
         poll_interval_ms=NEVER_MS,
+        lag_max_ms=15_000,
         clock=clock,
         roll=roll,
         cursors=ledger,

@@ -50,6 +50,7 @@ def build_sources(
             exchanges_v1=(settings.poly_exchange_ctf_v1, settings.poly_exchange_negrisk_v1),
             chain_id=POLYGON_CHAIN_ID,
             poll_interval_ms=settings.polygon_poll_interval_ms,
+            lag_max_ms=settings.chain_lag_max_ms,
             clock=clock,
             roll=roll,
             cursors=ledger,

@@ -73,6 +73,7 @@ async def test_both_sources_tell_what_the_sandbox_recorded():
             exchanges_v1=BEFORE,
             chain_id=137,
             poll_interval_ms=500,
+            lag_max_ms=15_000,
             clock=clock,
             roll=roll,
             cursors=NothingStored(),

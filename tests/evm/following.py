@@ -186,6 +186,7 @@ async def following(
         "exchanges_v1": BEFORE,
         "chain_id": CHAIN_ID,
         "poll_interval_ms": NEVER_MS,
+        "lag_max_ms": 15_000,
         "clock": SystemClock(),
         "roll": roll,
         "cursors": book.ledger,

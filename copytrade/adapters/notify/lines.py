@@ -54,6 +54,8 @@ def line_of(happening: Happening) -> str:
             return _settled(happening)
         case OrderEnded():
             return _ended(happening)
+        case Noted(code=code, detail=detail) if code.endswith(wording.PROGRESS):
+            return f"READING {wording.progress(code, detail)}"
         case Noted():
             return f"NOTE    {happening.code} {json.dumps(happening.detail, default=str)[:500]}"
         case _:

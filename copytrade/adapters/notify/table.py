@@ -44,7 +44,12 @@ LINES_AROUND: Final = 7
 """What the frame, the header and the score take of the screen."""
 _COLUMNS: Final = {"seen": 17, "leader": 16, "his fill": None, "decision": 30, "our fill": 24, "position": 13}
 """Columns with their widths; the one without takes what the screen has to spare."""
-_SHORT: Final = {Source.POLYGON: "chain", Source.DATA_API: "api", Source.RTDS: "rtds"}
+_SHORT: Final = {
+    Source.POLYGON: "chain",
+    Source.DATA_API: "api",
+    Source.RTDS: "rtds",
+    Source.LEADER_EVENT: "event",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,8 +99,9 @@ class TableNotifier(Notifier):
                     row.ending = status
             case PositionSettled() | OrderSent():
                 return  # The one is no fill's, the score has it; of the other its outcome will be shown.
-            case Noted(code=code, at_ms=at_ms):
-                self._last_note = f"{wording.clock_time(at_ms)} {code}"
+            case Noted(code=code, detail=detail, at_ms=at_ms):
+                said = wording.progress(code, detail) if code.endswith(wording.PROGRESS) else code
+                self._last_note = f"{wording.clock_time(at_ms)} {said}"
 
     def _fill(self, filled: OrderFilled) -> None:
         row = self._rows.get(filled.attempt.leader_fill_id)

@@ -10,13 +10,16 @@ from copytrade.domain.fills import LeaderFill, Side
 from copytrade.domain.units import BPS, MICRO, format_micro
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from copytrade.domain.book import BookSnapshot
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis, Price, Shares, Usdc
 
 TITLE_WIDTH: Final = 34
+BAR_WIDTH: Final = 20
+PROGRESS: Final = "_PROGRESS"
+"""How the codes of notes end that say how far a long read has come."""
 
 
 def clock_time(at_ms: Millis) -> str:
@@ -70,6 +73,18 @@ def reasons_in_full(reasons: Iterable[Reason]) -> str:
     """Return each code with its numbers."""
     return "; ".join(
         " ".join([one.code, *(f"{name}={_short(value)}" for name, value in one.numbers)]) for one in reasons
+    )
+
+
+def progress(code: str, detail: Mapping[str, object]) -> str:
+    """Return a bar, how much that is, and how long the rest may take at the speed so far."""
+    done, left = int(str(detail.get("blocks_done", 0))), int(str(detail.get("blocks_left", 0)))
+    whole = max(1, done + left)
+    bar = "#" * (BAR_WIDTH * done // whole)
+    minutes, seconds = divmod(int(str(detail.get("seconds_left", 0))), 60)
+    return (
+        f"{code.removesuffix(PROGRESS).lower()} [{bar:.<{BAR_WIDTH}}] {100 * done // whole}%"
+        f" | {done:,} of {whole:,} blocks, {detail.get('fills', 0)} fills | about {minutes}:{seconds:02} left"
     )
 
 

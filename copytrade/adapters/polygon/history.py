@@ -190,7 +190,7 @@ class History:
     async def _read(self, group: list[_Job]) -> None:
         at = min(job.first or 0 for job in group)
         last = max(job.last for job in group)
-        progress = Progress(self._emit, self._clock, first=at, last=last, leaders=len(group))
+        progress = Progress(self._emit, self._clock, code="HISTORY_PROGRESS", first=at, last=last, leaders=len(group))
         while at <= last:
             final = await self._final_block()
             if at > final:

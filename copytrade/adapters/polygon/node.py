@@ -17,6 +17,7 @@ from copytrade.domain.units import Millis
 MAKERS_PER_FILTER: Final = 250
 WHOLE_EXCHANGE_ABOVE: Final = 1_000
 """With more leaders than this the exchanges are read whole and filtered here."""
+DISTRUST_MS: Final = 600_000
 RECEIPTS_AT_ONCE: Final = 16
 TRANSACTIONS_MAX: Final = 5_000
 """More than any block of the network has room for."""
@@ -169,6 +170,11 @@ class Node:
         where = {"address": list(addresses)} if addresses else {}
         logs, _ = await self._ask_logs({**criteria, **where}, frozenset())
         return logs
+
+    def distrust(self, answer: Answer) -> None:
+        """Have others serve for some minutes instead of those who gave an answer that proved incomplete."""
+        for endpoint in answer.served_by:
+            self._pool.put_last(endpoint, for_ms=DISTRUST_MS)
 
     @property
     def has_second(self) -> bool:

@@ -20,8 +20,9 @@ _log = structlog.get_logger()
 class Progress:
     """The blocks of one read: done, left, and how long those may take at the speed so far."""
 
-    def __init__(self, emit: Emit, clock: Clock, *, first: int, last: int, leaders: int) -> None:
+    def __init__(self, emit: Emit, clock: Clock, *, code: str, first: int, last: int, leaders: int) -> None:
         self._emit: Final = emit
+        self._code: Final = code
         self._clock: Final = clock
         self._first: Final = first
         self._last: Final = last
@@ -45,8 +46,8 @@ class Progress:
             "leaders": self._leaders,
             "fills": self._fills,
         }
-        _log.info("polygon.history_progress", **detail)
-        await self._emit(SourceProgress(source=Source.POLYGON, code="HISTORY_PROGRESS", detail=detail))
+        _log.info("polygon.progress", code=self._code, **detail)
+        await self._emit(SourceProgress(source=Source.POLYGON, code=self._code, detail=detail))
 
     def summary(self) -> dict[str, object]:
         """Return what was read."""

@@ -157,7 +157,10 @@ class Prover:
     async def _compared(self, block: BlockRead, again: BlockRead, method: ProofMethod) -> ProofMethod | None:
         """Return the method if a second read confirms the first and fits the bloom."""
         if again.refs - block.refs:
+            self._node.distrust(block.answer)
             await self._adopt(block, again)
+        if block.refs - again.refs:
+            self._node.distrust(again.answer)
         if again.refs >= block.refs and block.wanted.may_match(block.header):
             return method
         await self._doubt(block.header, "reads or bloom contradict the logs")
@@ -177,7 +180,8 @@ class Prover:
         if block.header.number in self._recent:
             refs = block.refs | again.refs
             self._recent.replace(replace(block, sightings=block.sightings + late, refs=refs))
-        await self._note("LATE_LOGS", block=block.header.number, logs=len(again.refs - block.refs))
+        late_by = block.answer.hosts
+        await self._note("LATE_LOGS", block=block.header.number, logs=len(again.refs - block.refs), lacked_by=late_by)
         await self._emit(FillsSeen(source=Source.POLYGON, sightings=late))
 
     async def _doubt(self, header: Header, reason: str) -> None:

@@ -92,6 +92,8 @@ class LogReader:
         answer = await self._node.logs_of_block(header, wanted)
         if expected - refs_of(answer.logs) or (not answer.logs and wanted.may_match(header)):
             more = await self._node.logs_of_block(header, wanted, second_to=answer)
+            if refs_of(more.logs) - refs_of(answer.logs):
+                self._node.distrust(answer)
             answer = Answer(logs=_merged(answer.logs, more.logs), served_by=answer.served_by)
         if expected - refs_of(answer.logs):
             raise BadAnswer("(all nodes)", f"block {header.number}: lacks logs that were pushed to us")

@@ -27,6 +27,7 @@ MESSAGE_CHARS_MAX: Final = 300
 
 _RATE_LIMIT_WORDS: Final = ("rate limit", "too many requests", "throttle", "requests per second", "capacity exceeded")
 _PRUNED_WORDS: Final = ("pruned", "archive request", "archive node")
+_UNKNOWN_WORDS: Final = ("unknown block", "header not found", "block not found", "beyond current head")
 _TOO_LARGE_STATUS: Final = 413
 _TEMPORARY_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
@@ -78,8 +79,12 @@ class RpcRefused(RpcError):
         self.message = message[:MESSAGE_CHARS_MAX]
 
 
-class RpcPruned(RpcRefused):
-    """The node has lost what is asked for, or keeps it for those who pay: another node may have it."""
+class RpcLacking(RpcRefused):
+    """The node does not have what is asked for, yet or any more: another node may."""
+
+
+class RpcPruned(RpcLacking):
+    """The node has lost it, or keeps it for those who pay."""
 
 
 class BadAnswer(RpcError):
@@ -147,7 +152,8 @@ class Endpoint:
             return RpcUnavailable(self.host, text, retry_after_ms=_retry_after_ms(retry_after))
         if status in {401, 403}:
             return RpcForbidden(self.host, f"HTTP {status}, error {code}: {message}")
-        kind = RpcPruned if any(words in message.lower() for words in _PRUNED_WORDS) else RpcRefused
+        kinds = (RpcPruned, _PRUNED_WORDS), (RpcLacking, _UNKNOWN_WORDS)
+        kind = next((kind for kind, words in kinds if any(word in message.lower() for word in words)), RpcRefused)
         return kind(self.host, code=code if isinstance(code, int) else None, message=message)
 
 
@@ -174,6 +180,12 @@ class Pool:
         """Tell whether two answers are two opinions; with a single node, two reads of it must do."""
         return len(self.endpoints) == 1 or one.isdisjoint(other)
 
+    def put_last(self, endpoint: Endpoint, *, for_ms: Millis) -> None:
+        """Have other nodes serve for a while, where there are any; this one still gives second opinions."""
+        if len(self.endpoints) > 1:
+            until_ms = self._clock.monotonic_ms() + for_ms
+            self._resting_until[endpoint] = max(until_ms, self._resting_until.get(endpoint, 0))
+
     def guard(self, admit: Callable[[Endpoint], Awaitable[None]]) -> None:
         """Have `admit` approve each node (or raise) before its first call is served."""
         self._admit = admit
@@ -190,7 +202,7 @@ class Pool:
 
         Nodes in `avoid` go last: a second opinion comes from another node where there is one.
 
-        :raises RpcRefused: a node answered with an error; other nodes were not asked, unless it is RpcPruned.
+        :raises RpcRefused: a node answered with an error; other nodes were not asked, unless it is RpcLacking.
         :raises RpcError: no node could answer.
         """
         retrying = tenacity.AsyncRetrying(
@@ -209,7 +221,7 @@ class Pool:
             try:
                 await self._admit_once(endpoint)
                 return await endpoint.call(method, params), endpoint
-            except RpcPruned as error:
+            except RpcLacking as error:
                 failure = error
             except (RpcUnavailable, RpcUnusable) as error:
                 failure = error
@@ -229,8 +241,7 @@ class Pool:
 
     def _rest(self, endpoint: Endpoint, error: RpcError) -> None:
         _log.debug("polygon.node_failed", host=endpoint.host, error=type(error).__name__, text=str(error))
-        if len(self.endpoints) > 1:
-            self._resting_until[endpoint] = self._clock.monotonic_ms() + REST_AFTER_FAILURE_MS
+        self.put_last(endpoint, for_ms=REST_AFTER_FAILURE_MS)
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         """Return full jitter below an exponential ceiling, or what the node asked for."""

@@ -16,6 +16,7 @@ from copytrade.adapters.feeds.retrying import jitter_ms
 from copytrade.adapters.feeds.sockets import Connect
 from copytrade.adapters.polygon import decode, websocket
 from copytrade.adapters.polygon.drift import DriftWatch
+from copytrade.adapters.polygon.health import HealthWatch
 from copytrade.adapters.polygon.history import History
 from copytrade.adapters.polygon.live import Live
 from copytrade.adapters.polygon.node import LogFilter, Node, chain_id_of
@@ -62,6 +63,7 @@ class PolygonSource(LeaderFillSource):
         exchanges_v1: tuple[str, ...],
         chain_id: int,
         poll_interval_ms: Millis,
+        lag_max_ms: Millis,
         clock: Clock,
         roll: LeaderRoll,
         cursors: CursorReader,
@@ -76,6 +78,7 @@ class PolygonSource(LeaderFillSource):
         self._exchanges_v1: Final = tuple(address.lower() for address in exchanges_v1)
         self._chain_id: Final = chain_id
         self._poll_interval_ms: Final = poll_interval_ms
+        self._lag_max_ms: Final = lag_max_ms
         self._clock: Final = clock
         self._roll: Final = roll
         self._cursors: Final = cursors
@@ -177,6 +180,8 @@ class PolygonSource(LeaderFillSource):
             await self._start(tip, outbox)
             tasks.create_task(self._follow(tip, outbox, doorbell), name="polygon.tip")
             tasks.create_task(self._drift(node, tip, outbox).run(), name="polygon.drift")
+            health = HealthWatch(pool, emit=outbox.put, clock=self._clock, lag_max_ms=self._lag_max_ms)
+            tasks.create_task(health.run(), name="polygon.health")
             if self._ws_urls:
                 tasks.create_task(self._socket(live).run(), name="polygon.socket")
 

@@ -11,6 +11,7 @@ import structlog
 from copytrade.adapters.feeds.quarantine import Emit
 from copytrade.adapters.polygon.history import History
 from copytrade.adapters.polygon.node import Header, Node
+from copytrade.adapters.polygon.progress import Progress
 from copytrade.adapters.polygon.proof import Prover
 from copytrade.adapters.polygon.reading import BlockRead, LogReader, ref_of_sighting
 from copytrade.adapters.polygon.recent import BLOCKS_KEPT, Pushed, RecentBlocks
@@ -68,6 +69,7 @@ class Tip:
         self.confirmed = -1
         self._doubtful_rounds = 0
         self._unchecked: list[StoredLog] = []
+        self._progress: Progress | None = None
 
     async def start(self, stored: Cursor | None) -> None:
         """Take position: at the last final block, or where the cursor stands, less what may have been replaced.
@@ -126,7 +128,13 @@ class Tip:
     async def _read_range(self, limit: int, makers: tuple[str, ...]) -> None:
         """Read final blocks in one go; nothing links them but finality."""
         first = self.at + 1
+        if self._progress is None:
+            code = "GAP_PROGRESS"
+            self._progress = Progress(self._emit, self._clock, code=code, first=first, last=limit, leaders=len(makers))
         read = await self._reader.range(first, limit, self._reader.wanted(makers))
+        await self._progress.tell(read.last, fills=len(read.sightings))
+        if limit - read.last <= RANGE_BEHIND:
+            self._progress = None
         self._recent.clear()
         self.at = read.last
         self._prover.take_range(first, read)

@@ -166,3 +166,37 @@ def test_a_position_without_a_bid_is_unmarked_not_invented() -> None:
 
     assert tally.unrealized() == (0, 1)
     assert "(1 unmarked)" in "\n".join(tally.summary_lines())
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "seconds", "said"),
+    [
+        (0, 2_000, 0, "history [....................] 0% | 0 of 2,000 blocks, 3 fills | about 0:00 left"),
+        (1_500, 500, 75, "history [###############.....] 75% | 1,500 of 2,000 blocks, 3 fills | about 1:15 left"),
+        (2_000, 0, 0, "history [####################] 100% | 2,000 of 2,000 blocks, 3 fills | about 0:00 left"),
+    ],
+)
+def test_a_long_read_says_with_a_bar_how_far_it_is_and_how_long_it_may_take(done, left, seconds, said):
+    detail = {"source": "polygon", "blocks_done": done, "blocks_left": left, "seconds_left": seconds, "fills": 3}
+    noted = Noted(code="HISTORY_PROGRESS", detail=detail, at_ms=NOW_MS)
+
+    assert line_of(noted) == f"READING {said}"
+    table = TableNotifier(Tally(), title="copies", now_ms=lambda: NOW_MS)
+    table.tell(noted)
+    screen = Console(width=400, height=30, file=io.StringIO(), record=True)
+    screen.print(table.draw(30))
+    assert said in screen.export_text()
+
+
+@pytest.mark.parametrize("source", list(Source))
+def test_the_table_has_a_word_for_every_source(source):
+    table = TableNotifier(Tally(), title="copies", now_ms=lambda: NOW_MS)
+    seen = recorded(a_fill(source=source))
+    table.tell(
+        FillDetected(recorded=seen, leader_label="bob", market=a_market(), stored_at_ms=NOW_MS, is_history=False)
+    )
+
+    screen = Console(width=200, height=30, file=io.StringIO(), record=True)
+    screen.print(table.draw(30))
+
+    assert "bob" in screen.export_text()

@@ -6,11 +6,9 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
-from copytrade.ports.leader_fills import (
-    Cursor,
-    CursorScope,
-)
+from copytrade.ports.leader_fills import Cursor, CursorScope, SourceProgress
 from tests.makers import a_leader
 from tests.unit.polygon.fake_chain import GENESIS_S, tx
 from tests.unit.polygon.raw_logs import LEADER, STRANGER
@@ -162,5 +160,34 @@ def test_a_range_that_is_too_wide_is_narrowed():
             await asyncio.sleep(30)
 
         assert kept.transactions() == sorted(tx(at) for at in range(400))
+
+    virtual(story)
+
+
+@pytest.mark.parametrize("code", ["HISTORY_PROGRESS", "GAP_PROGRESS"])
+def test_a_long_read_tells_how_far_it_is_and_estimates_the_rest(code):
+    async def story() -> None:
+        chain, kept = a_chain(3_000), Kept()
+        chain.mine(chain.fill("one"))
+        chain.mine_empty(400)
+        is_gap = code == "GAP_PROGRESS"
+        if is_gap:
+            kept.cursors[GLOBAL] = Cursor(scope=GLOBAL, last_processed_block=20, proved_block=None)
+
+        async def slow(request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(4.0)
+            return await chain.respond(request)
+
+        roll = Roll(since_block(3_000 if is_gap else 20))
+        async with watching(chain, roll, kept, ws_urls=(), transport=httpx.MockTransport(slow)):
+            await asyncio.sleep(400)
+
+        told = [event.detail for event in kept.events if isinstance(event, SourceProgress) and event.code == code]
+        assert len(told) > 3
+        done = [int(str(detail["blocks_done"])) for detail in told]
+        assert done == sorted(done)
+        assert len({int(str(detail["blocks_done"])) + int(str(detail["blocks_left"])) for detail in told}) == 1
+        left = [int(str(detail["seconds_left"])) for detail in told]
+        assert left[0] > left[-1] > 0
 
     virtual(story)

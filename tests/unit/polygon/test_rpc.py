@@ -61,7 +61,9 @@ CORPUS: list[tuple[Any, type[rpc.RpcError]]] = [
     (error_answer(-32600, "up to a 10 block range", 400), rpc.RpcRefused),
     (error_answer(35, "ranges over 10000 blocks are not supported on free plan", 400), rpc.RpcRefused),
     (error_answer(-32614, "eth_getLogs is limited to a 10,000 range", 413), rpc.RpcRefused),
-    (error_answer(-32000, "unknown block"), rpc.RpcRefused),
+    (error_answer(-32000, "unknown block"), rpc.RpcLacking),
+    (error_answer(-32000, "History has been pruned for this block"), rpc.RpcPruned),
+    (error_answer(-32602, "Archive requests require a personal token."), rpc.RpcPruned),
     (httpx.Response(200, json={"error": "plain words"}), rpc.RpcRefused),
     (httpx.Response(200, text="<!doctype html>"), rpc.NotJson),
     (httpx.Response(200, text=""), rpc.NotJson),
@@ -109,6 +111,15 @@ def test_the_first_healthy_node_serves():
     result, asked = ask(httpx.Response(200, text="<html>"), FINE, urls=urls)
 
     assert (result, asked) == ("0x10", ["a.test", "b.test"])
+
+
+@pytest.mark.parametrize("text", ["unknown block", "history has been pruned"])
+def test_what_one_node_lacks_is_asked_of_the_other(text):
+    urls = ("https://a.test", "https://b.test")
+
+    assert ask(error_answer(-32000, text), FINE, urls=urls) == ("0x10", ["a.test", "b.test"])
+    error, asked = ask(error_answer(-32000, text), error_answer(-32000, text), urls=urls)
+    assert (isinstance(error, rpc.RpcLacking), asked) == (True, ["a.test", "b.test"])
 
 
 def test_a_node_that_failed_rests():

@@ -119,6 +119,7 @@ def source_of(chain: FakeChain, roll: LeaderRoll, kept: Kept, **changes: Any) ->
         "exchanges_v1": BEFORE,
         "chain_id": CHAIN_ID,
         "poll_interval_ms": 1_000,
+        "lag_max_ms": 15_000,
         "clock": VirtualClock(),
         "roll": roll,
         "cursors": kept,
