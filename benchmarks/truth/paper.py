@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -122,8 +122,8 @@ class _Desk:
             history_ms=HISTORY_MS,
             resync_interval_ms=90_000,
             tokens_max=2_000,
-            note=lambda code, detail: None,
-            on_market_event=lambda event: None,
+            note=lambda *_: None,
+            on_market_event=lambda _: None,
             open_connection=self._network.connect,
         )
 

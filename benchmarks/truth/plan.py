@@ -98,7 +98,9 @@ def intent(burst: Burst, number: int, book: BookSnapshot, *, now_ms: int) -> Int
         limit = own[0].price + towards * tick * dice.choice([-1, 0, 0, 1])
         kinds = [OrderType.GTC] * 3 + [OrderType.POST_ONLY]
     limit = min(max(limit, tick), MICRO - tick)
-    wanted = int(opposite[0].size * dice.choice([0.2, 0.6, 1.0, 1.5, 2.5])) if taking else dice.randrange(5, 120) * MICRO
+    wanted = (
+        int(opposite[0].size * dice.choice([0.2, 0.6, 1.0, 1.5, 2.5])) if taking else dice.randrange(5, 120) * MICRO
+    )
     outcome = dice.randrange(2)
     return Intent(
         name=f"{burst.seed}:{number}",

@@ -63,9 +63,9 @@ class RealOrder:
         """Arrive: be refused, killed, held, matched or put on the book."""
         intent, market = self.intent, self._market()
         crosses = self._crosses(market)
-        if intent.order_type == "POST_ONLY" and crosses:
-            self._status = "FAILED"
-        elif crosses and intent.side == "BUY" and intent.size * intent.limit < ONE * ONE:
+        if (intent.order_type == "POST_ONLY" and crosses) or (
+            crosses and intent.side == "BUY" and intent.size * intent.limit < ONE * ONE
+        ):
             self._status = "FAILED"
         elif crosses and (market.taker_delay or market.seconds_delay):
             held_ms = market.seconds_delay * 1_000 or CRYPTO_DELAY_MS

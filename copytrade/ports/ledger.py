@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from copytrade.ports.copy_memory import CopyMemory
 from copytrade.domain.orders import OrderType
+from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from copytrade.domain.attempts import AttemptStatus, Decision, reason
 from copytrade.domain.copy_rules import own_rules
 from copytrade.domain.fills import Source
-from copytrade.domain.sizing import ExitMode
 from copytrade.domain.orders import OrderType
+from copytrade.domain.sizing import ExitMode
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
 from tests.ledger_facts import (
     a_stored_fill,
