@@ -1,6 +1,6 @@
 """Paper against the market it imitates: the same orders for real and on paper, effect by effect.
 
-    python -m benchmarks.paper_truth [--orders 1000] [--seed 0]
+    python -m benchmarks.paper_truth [--orders 1000] [--seed 0] [--usdc 100] [--timid]
 
 For real means: on the matching engine of the sandbox, in a world of their own, where everybody sees them. On paper
 means: in the same world without them, from the public books and prints alone. Virtual time; a minute or two.
@@ -17,6 +17,8 @@ from benchmarks.truth.errors import Comparison, compare, table
 from benchmarks.truth.plan import world_config
 from copytrade.domain.effects import ALL_EFFECTS, Effect
 
+USDC_MAX: Final = 100
+"""The default of MAX_USDC_PER_TRADE."""
 EVERYTHING: Final = "everything"
 VARIANTS: Final = {
     EVERYTHING: ALL_EFFECTS,
@@ -25,13 +27,15 @@ VARIANTS: Final = {
 }
 
 
-def measure(*, orders: int, seed: int, progress: bool = False) -> list[Comparison]:
+def measure(
+    *, orders: int, seed: int, usdc_max: int = USDC_MAX, makers_hit_stale: bool = True, progress: bool = False
+) -> list[Comparison]:
     """Play worlds until so many orders were made; return each with all of its outcomes."""
     compared: list[Comparison] = []
     number = 0
     while len(compared) < orders:
-        config = world_config(seed * 1_000 + number)
-        played = paper.play(config, VARIANTS)
+        config = world_config(seed * 1_000 + number, makers_hit_stale=makers_hit_stale)
+        played = paper.play(config, VARIANTS, usdc_max=usdc_max)
         for burst in played.bursts:
             if burst:
                 truth = real.play(config, burst)
@@ -47,10 +51,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_truth", description=__doc__)
     parser.add_argument("--orders", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--usdc", type=int, default=USDC_MAX, help="the most that an order is for (default: 100)")
+    parser.add_argument("--timid", action="store_true", help="makers never trade with an order that is in their way")
     asked = parser.parse_args()
-    if asked.orders < 1:
-        parser.error("--orders must be 1 or more")
-    print(table(measure(orders=asked.orders, seed=asked.seed, progress=True), VARIANTS))
+    if asked.orders < 1 or asked.usdc < 1:
+        parser.error("--orders and --usdc must be 1 or more")
+    compared = measure(
+        orders=asked.orders, seed=asked.seed, usdc_max=asked.usdc, makers_hit_stale=not asked.timid, progress=True
+    )
+    print(table(compared, VARIANTS))
 
 
 if __name__ == "__main__":

@@ -40,12 +40,12 @@ class Played:
     outcomes: Mapping[str, Mapping[str, Outcome]]
 
 
-def play(config: SandboxConfig, variants: Variants) -> Played:
+def play(config: SandboxConfig, variants: Variants, *, usdc_max: int) -> Played:
     """Watch a world and make orders in it that nobody sees, once for each variant."""
 
     async def main() -> Played:
         async with serve_in_process(config) as (venue, world):
-            return await _Desk(venue, world, config.seed, variants).trade()
+            return await _Desk(venue, world, config.seed, variants, usdc_max=usdc_max).trade()
 
     return run_virtual(main, epoch_ms=START_MS)
 
@@ -82,7 +82,8 @@ class _Account:
 class _Desk:
     """The orders of one world."""
 
-    def __init__(self, venue: LocalVenue, world: World, seed: int, variants: Variants) -> None:
+    def __init__(self, venue: LocalVenue, world: World, seed: int, variants: Variants, *, usdc_max: int) -> None:
+        self._usdc_max = usdc_max
         self._world = world
         self._seed = seed
         self._variants = variants
@@ -122,8 +123,8 @@ class _Desk:
             history_ms=HISTORY_MS,
             resync_interval_ms=90_000,
             tokens_max=2_000,
-            note=lambda code, detail: None,
-            on_market_event=lambda event: None,
+            note=lambda *_: None,
+            on_market_event=lambda _: None,
             open_connection=self._network.connect,
         )
 
@@ -140,7 +141,9 @@ class _Desk:
         for number, offset_ms in enumerate(burst.offsets_ms):
             await self._clock.sleep_ms(burst.at_ms + offset_ms - self._clock.now_ms())
             view = books.view(str(burst.market.tokens[0]))
-            wanted = None if view is None else intent(burst, number, view.book, now_ms=self._clock.now_ms())
+            if view is None:
+                continue
+            wanted = intent(burst, number, view.book, usdc_max=self._usdc_max, now_ms=self._clock.now_ms())
             if wanted is not None:
                 made.append(await self._submit(wanted, accounts, names))
         await self._clock.sleep_ms(OVER_MS)

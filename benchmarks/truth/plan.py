@@ -15,16 +15,18 @@ from copytrade.sandbox.market import Market
 from copytrade.sandbox.server import SandboxConfig
 
 START_MS: Final = 1_795_000_000_000
-WORLD_MS: Final = 60_000
+WORLD_MS: Final = 40_000
 """How long one world is watched; the next orders get a new one."""
 BURST_EVERY_MS: Final = 1_700
 FIRST_BURST_MS: Final = 3_000
 SHARES_MIN: Final = 5 * MICRO
 TAKING_CHANCE: Final = 0.65
+SIGMA: Final = 0.8
+"""Of the sizes in USDC, around half of their cap."""
 TTLS_MS: Final = (2_000, 5_000, 5_000, 12_000)
 LATENCY: Final = "lognormal:150:0.5"
 CRYPTO_DELAY_MS: Final = 150
-OVER_MS: Final = 20_000
+OVER_MS: Final = 15_000
 """By then the orders of a burst are over."""
 
 
@@ -41,9 +43,10 @@ class Burst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One order: what it wants, when it is decided and when the venue has it."""
+    """One order: what it wants, when it is decided and when the venue has it; `place` counts those of its burst."""
 
     name: str
+    place: int
     market: Market
     outcome: int
     side: Side
@@ -60,9 +63,11 @@ class Intent:
         return str(self.market.tokens[self.outcome])
 
 
-def world_config(seed: int) -> SandboxConfig:
+def world_config(seed: int, *, makers_hit_stale: bool = True) -> SandboxConfig:
     """Return the world of a seed: the traded markets only, with a little past."""
-    return SandboxConfig(seed=seed, start_ms=START_MS, history_blocks=20, filler_markets=0)
+    return SandboxConfig(
+        seed=seed, start_ms=START_MS, history_blocks=4, filler_markets=0, makers_hit_stale=makers_hit_stale
+    )
 
 
 def bursts(seed: int, markets: list[Market]) -> list[Burst]:
@@ -70,7 +75,7 @@ def bursts(seed: int, markets: list[Market]) -> list[Burst]:
     dice = random.Random(f"{seed}:bursts")
     planned = []
     for at_ms in range(START_MS + FIRST_BURST_MS, START_MS + WORLD_MS, BURST_EVERY_MS):
-        more = dice.choice([0, 0, 1, 1, 2])
+        more = dice.choice([0, 0, 0, 0, 1, 1, 2])
         planned.append(
             Burst(
                 at_ms=at_ms,
@@ -83,7 +88,7 @@ def bursts(seed: int, markets: list[Market]) -> list[Burst]:
     return planned
 
 
-def intent(burst: Burst, number: int, book: BookSnapshot, *, now_ms: int) -> Intent | None:
+def intent(burst: Burst, number: int, book: BookSnapshot, *, usdc_max: int, now_ms: int) -> Intent | None:
     """Draw one order against the first outcome's book of that instant; None where there is nothing to trade with."""
     dice = random.Random(f"{burst.seed}:{number}")
     opposite, own = book.opposite(burst.side), book.opposite(flipped(burst.side))
@@ -98,18 +103,18 @@ def intent(burst: Burst, number: int, book: BookSnapshot, *, now_ms: int) -> Int
         limit = own[0].price + towards * tick * dice.choice([-1, 0, 0, 1])
         kinds = [OrderType.GTC] * 3 + [OrderType.POST_ONLY]
     limit = min(max(limit, tick), MICRO - tick)
-    wanted = (
-        int(opposite[0].size * dice.choice([0.2, 0.6, 1.0, 1.5, 2.5])) if taking else dice.randrange(5, 120) * MICRO
-    )
     outcome = dice.randrange(2)
+    price = limit if outcome == 0 else MICRO - limit
+    usdc = min(dice.lognormvariate(0, SIGMA) * usdc_max / 2, usdc_max)
     return Intent(
         name=f"{burst.seed}:{number}",
+        place=number,
         market=burst.market,
         outcome=outcome,
         side=burst.side if outcome == 0 else flipped(burst.side),
         order_type=dice.choice(kinds),
-        limit=limit if outcome == 0 else MICRO - limit,
-        size=max(floor_to(wanted, LOT), SHARES_MIN),
+        limit=price,
+        size=max(floor_to(int(usdc * MICRO * MICRO) // price, LOT), SHARES_MIN),
         ttl_ms=dice.choice(TTLS_MS),
         decided_ms=now_ms,
     )

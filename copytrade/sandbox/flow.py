@@ -64,12 +64,14 @@ class Flow:
         listings: Sequence[Listing],
         leaders: Sequence[Leader],
         seed: int,
+        makers_hit_stale: bool = False,
     ) -> None:
         """Prepare participants; nobody acts before `open_books` and `start`."""
         self._exchange = exchange
         self._timeline = timeline
         self._listings = listings
         self._seed = seed
+        self._makers_hit_stale = makers_hit_stale
         self._random = random.Random(f"{seed}:takers")
         self._quoted: list[Quoted] = []
         self._paused = False
@@ -111,7 +113,13 @@ class Flow:
         self._paused = paused
 
     def _quote_market(self, listing: Listing, liquidity: Liquidity) -> Quoted:
-        maker = QuotingMaker(market=listing.market, liquidity=liquidity, exchange=self._exchange, seed=self._seed)
+        maker = QuotingMaker(
+            market=listing.market,
+            liquidity=liquidity,
+            exchange=self._exchange,
+            seed=self._seed,
+            hits_stale=self._makers_hit_stale,
+        )
         maker.requote()
         quoted = Quoted(listing=listing, maker=maker)
         self._quoted.append(quoted)

@@ -21,8 +21,11 @@ EDGE_TICKS = 4
 class QuotingMaker:
     """Quotes one market for a few wallets; buys of one outcome stand for sells of the other."""
 
-    def __init__(self, *, market: Market, liquidity: Liquidity, exchange: Exchange, seed: int) -> None:
-        """Quote nothing yet."""
+    def __init__(
+        self, *, market: Market, liquidity: Liquidity, exchange: Exchange, seed: int, hits_stale: bool = False
+    ) -> None:
+        """Quote nothing yet; a maker that `hits_stale` orders in the way of his quotes trades with them."""
+        self._hits_stale = hits_stale
         self._condition = market.condition
         self._liquidity = liquidity
         self._exchange = exchange
@@ -49,7 +52,7 @@ class QuotingMaker:
         self._move(IMPACT_TICKS if pushed_up else -IMPACT_TICKS)
 
     def requote(self) -> None:
-        """Cancel quotes that are out of place and put the missing ones, without crossing."""
+        """Cancel quotes that are out of place and put the missing ones, as a rule without crossing."""
         market = self._exchange.catalogue.by_condition(self._condition)
         if market is None or not market.has_book:
             return
@@ -84,7 +87,7 @@ class QuotingMaker:
 
     def _place(self, market: Market, is_bid: bool, price: int) -> None:
         best = self._exchange.book(market).best(is_bid=not is_bid)
-        if best is not None and (price >= best if is_bid else price <= best):
+        if best is not None and (price >= best if is_bid else price <= best) and not self._hits_stale:
             return
         outcome = self._random.choice((YES, NO))
         order = self._exchange.new_order(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from copytrade.sandbox import contracts, events
 from copytrade.sandbox.book import Order
 from copytrade.sandbox.events import BUY, Event
-from copytrade.sandbox.fees import taker_fee_down
+from copytrade.sandbox.fees import sweep_fee_down
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.matching import Leg, MatchKind
 
@@ -89,9 +89,12 @@ def _maker_fill(market: Market, taker: Order, leg: Leg) -> Fill:
     )
 
 
-def _taker_fill(market: Market, taker: Order, legs: Sequence[Leg]) -> Fill:
-    size = sum(leg.size for leg in legs)
-    collateral = sum(leg.taker_collateral(taker) for leg in legs)
+def _taker_fill(market: Market, taker: Order, legs: Iterable[Leg]) -> Fill:
+    size = collateral = 0
+    for leg in legs:
+        size += leg.size
+        collateral += leg.taker_collateral(taker)
+    fee = sweep_fee_down(size=size, collateral=collateral, rate=market.fees.rate, exponent=market.fees.exponent)
     buying = taker.side == BUY
     return Fill(
         exchange=market.exchange,
@@ -103,7 +106,7 @@ def _taker_fill(market: Market, taker: Order, legs: Sequence[Leg]) -> Fill:
         token=market.tokens[taker.outcome],
         maker_amount=collateral if buying else size,
         taker_amount=size if buying else collateral,
-        fee=taker_fee_down(size=size, collateral=collateral, rate=market.fees.rate, exponent=market.fees.exponent),
+        fee=fee,
         order_hash=taker.order_hash,
         builder=taker.builder,
         metadata=taker.metadata,

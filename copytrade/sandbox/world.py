@@ -51,6 +51,8 @@ class WorldConfig:
     index_delay_ms: int = 2_000
     filler_markets: int = 110
     invented_flow: bool = True
+    makers_hit_stale: bool = False
+    """Whether makers trade with orders that stand in the way of their quotes, or wait behind them."""
 
 
 class World:
@@ -101,6 +103,7 @@ class World:
             listings=known,
             leaders=self.leaders,
             seed=config.seed,
+            makers_hit_stale=config.makers_hit_stale,
         )
         self._begin(history_ms)
 

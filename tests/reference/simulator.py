@@ -21,11 +21,11 @@ The rules:
  8. A FAK never rests: what it does not get at once is killed. A FOK gets all at once or nothing. To buy, both
     spend whole cents: size times limit, cut, and never have more shares than their size.
  9. At rest an order stands behind what is displayed at its price. Shares that leave its side are remembered for
-    a second. At its own price they leave from behind it while anybody is there.
-10. A trade against its side, when printed, explains remembered shares: of better prices first; if it went as far
-    as the limit, then those that left from ahead, then those from behind; if it went further, then those of
-    worse prices. What it explains of the last two first serves who is still ahead, the rest fills the order at its
-    limit. Orders of ours share one trade in the order of rule 4.
+    a second, by the stamp they left with. At its own price they leave from behind it while anybody is there.
+10. A trade against its side, when printed, is what left with one stamp: as much as it, or the least above that,
+    else the most, counting prices as good as its own or better; of equals the oldest. It explains these shares, of
+    the best price first. What it explains at the limit and beyond, but for those that left from ahead, first serves
+    who is still ahead; the rest fills the order at its limit. Orders of ours share one trade in the order of rule 4.
 11. A new tick ends what rests off it, and the market's resolution ends all; what is held learns of it at its
     release, what is on its way when it arrives, if it was decided before.
 """
@@ -111,14 +111,13 @@ class ReferenceVenue:
             return
         from_ahead = max(order.ahead - is_now.get(limit, 0), Decimal(0))
         order.ahead -= from_ahead
-        order.missing.append([now, "ahead", from_ahead])
         for price, size in was.items():
             left = size - is_now.get(price, 0)
-            if left > 0 and price == limit:
-                order.missing.append([now, "behind", left - from_ahead])
-            elif left > 0:
-                is_better = price > limit if order.is_bid else price < limit
-                order.missing.append([now, "better" if is_better else "worse", left])
+            if left > 0 and price == limit and from_ahead > 0:
+                order.missing.append([now, price, "ahead", from_ahead])
+                left -= from_ahead
+            if left > 0:
+                order.missing.append([now, price, "others", left])
 
     def new_word(self, word, now):
         if word.what == "trade" and self.market.queues:
@@ -132,38 +131,43 @@ class ReferenceVenue:
     def share(self, word, now):
         taker_buys = (word.side == "BUY") == (word.outcome == "first")
         price = word.price if word.outcome == "first" else 1 - word.price
-        left = word.size
+        given = Decimal(0)
         for order in self.resting():
             if order.is_bid == taker_buys:
                 continue
-            shares = min(order.left, self.reaches(order, price, left, now))
+            shares = min(order.left, self.reaches(order, price, word.size, given, now))
             if shares > 0:
-                left -= shares
+                given += shares
                 order.left -= shares
                 order.fills.append((now, order.limit, shares, Decimal(0), "maker"))
                 self.finish_if_filled(order, now)
 
-    def reaches(self, order, price, volume, now):
-        def explained(kind, volume):
-            total = Decimal(0)
-            for part in order.missing:
-                if part[1] == kind and part[0] >= now - MEMORY:
-                    used = min(part[2], volume - total)
-                    part[2] -= used
-                    total += used
-            return total
-
-        limit = order.own(order.limit)
-        volume -= explained("better", volume)
-        if (price > limit) if order.is_bid else (price < limit):
+    def reaches(self, order, price, volume, given, now):
+        limit, sign = order.own(order.limit), 1 if order.is_bid else -1
+        as_good = [part for part in order.missing if part[0] >= now - MEMORY and sign * part[1] >= sign * price]
+        stamps = [stamp for stamp in {part[0] for part in as_good} if self.left_with(stamp, as_good) > 0]
+        if not stamps:
             return Decimal(0)
-        volume -= explained("ahead", volume)
-        passed = explained("behind", volume)
-        if price != limit:
-            passed += explained("worse", volume - passed)
+        enough = [stamp for stamp in stamps if self.left_with(stamp, as_good) >= volume]
+        if enough:
+            stamp = min(enough, key=lambda stamp: (self.left_with(stamp, as_good), stamp))
+        else:
+            stamp = min(stamps, key=lambda stamp: (-self.left_with(stamp, as_good), stamp))
+        passed = Decimal(0)
+        parts = [part for part in as_good if part[0] == stamp]
+        for part in sorted(parts, key=lambda part: (-sign * part[1], part[2] != "ahead")):
+            used = min(part[3], volume)
+            part[3] -= used
+            volume -= used
+            if part[2] != "ahead" and sign * part[1] <= sign * limit:
+                passed += used
+        passed = max(passed - given, Decimal(0))
         served = min(order.ahead, passed)
         order.ahead -= served
         return passed - served
+
+    def left_with(self, stamp, parts):
+        return sum(part[3] for part in parts if part[0] == stamp)
 
     def tick_for(self, order, now):
         ticks = [word.price for word in self.tape if word.what == "tick" and order.decided < word.at <= now]

@@ -204,7 +204,7 @@ class MarketDesk:
         for order in sorted(resting, key=lambda order: order.book_rank):
             if order.place is None or order.book_side is side:
                 continue
-            reached = order.place.reached(price=price, shares=trade.size - given, at_ms=entry.at_ms)
+            reached = order.place.reached(price=price, shares=trade.size, given=given, at_ms=entry.at_ms)
             shares = min(reached, order.remaining)
             if shares > 0:
                 given += shares

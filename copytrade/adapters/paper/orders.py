@@ -133,7 +133,7 @@ class WorkingOrder:
         if self.place is not None:
             limit = self.on_book(self.attempt.limit_price)
             displayed = dict(state.opposite(flipped(self.book_side))).get(limit, 0)
-            self.place.observe(gone, displayed=displayed, at_ms=state.at_ms)
+            self.place.observe(gone, displayed=displayed, venue_ts_ms=state.venue_ts_ms, at_ms=state.at_ms)
 
     def cancel(self, at_ms: Millis) -> None:
         """End it at an instant before its TTL does, but not before it was placed nor while it is held."""

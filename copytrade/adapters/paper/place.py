@@ -14,78 +14,96 @@ if TYPE_CHECKING:
     from copytrade.domain.units import Millis, Price, Shares
 
 PRINT_LAG_MS_MAX: Final[Millis] = 1_000
-"""A trade is printed within this time after the book shows it; what goes unexplained longer was cancelled."""
+"""A trade is printed within this time after the book shows it; recorded prints follow by 70 to 90 ms."""
 
 
 class Place:
     """What is ahead of one resting order on its side of the book; in doubt it is more rather than less.
 
     The order joins behind everything displayed at its price. Whoever leaves the level leaves from behind us while
-    anybody is there; a print tells that some of it was traded, from the front. A print counts only as far as the
-    book shows shares gone since we rest: better prices first, then our own, then worse ones if it went through.
+    anybody is there. A print is looked for among the changes of the book since we rest: it is the one from which
+    its size, or the least above it, left prices up to its own. What it took there came to better prices first,
+    then to those ahead of us, then to us.
     """
 
     def __init__(self, *, side: Side, limit: Price, ahead: Shares) -> None:
         self.ahead = ahead
         self._sign = 1 if side is Side.BUY else -1
         self._limit_rank = self._sign * limit
-        self._better = _Unexplained()
-        self._taken_off_ahead = _Unexplained()
-        self._behind = _Unexplained()
-        self._worse = _Unexplained()
+        self._changes: deque[_Change] = deque()
 
-    def observe(self, gone: Iterable[Match], *, displayed: Shares, at_ms: Millis) -> None:
-        """Take note of a new state: what is gone from each price of our side, and what is left at ours."""
+    def observe(self, gone: Iterable[Match], *, displayed: Shares, venue_ts_ms: Millis, at_ms: Millis) -> None:
+        """Take note of a new state: what is gone from each price of our side, and what is left at ours.
+
+        One trade may make several states; they carry one stamp of the venue.
+        """
+        self._forget(at_ms)
+        if not self._changes or self._changes[-1].venue_ts_ms != venue_ts_ms:
+            self._changes.append(_Change(venue_ts_ms, at_ms))
+        change = self._changes[-1]
         left_ahead = min(self.ahead, displayed)
-        off_ahead = self.ahead - left_ahead
+        change.off_ahead += self.ahead - left_ahead
         self.ahead = left_ahead
-        self._taken_off_ahead.add(off_ahead, at_ms)
         for price, shares in gone:
             rank = self._sign * price
-            if rank > self._limit_rank:
-                self._better.add(shares, at_ms)
-            elif rank < self._limit_rank:
-                self._worse.add(shares, at_ms)
-            else:
-                self._behind.add(shares - off_ahead, at_ms)
+            change.gone[rank] = change.gone.get(rank, 0) + shares
 
-    def reached(self, *, price: Price, shares: Shares, at_ms: Millis) -> Shares:
-        """Return how many shares of a trade against our side come to us, when it is printed."""
+    def reached(self, *, price: Price, shares: Shares, given: Shares, at_ms: Millis) -> Shares:
+        """Return how many shares of a printed trade against our side come to us.
+
+        `given` of them went to orders of ours that stand before this one.
+        """
+        self._forget(at_ms)
         rank = self._sign * price
-        shares -= self._better.explain(shares, at_ms)
-        if rank > self._limit_rank:
+        change = self._explained(rank, shares)
+        if change is None:
             return 0
-        shares -= self._taken_off_ahead.explain(shares, at_ms)
-        passed = self._behind.explain(shares, at_ms)
-        if rank < self._limit_rank:
-            passed += self._worse.explain(shares - passed, at_ms)
+        passed = max(change.take(rank, shares, limit_rank=self._limit_rank) - given, 0)
         skipped = min(self.ahead, passed)
         self.ahead -= skipped
         return passed - skipped
 
-
-class _Unexplained:
-    """Shares that states took off and no print has explained, for as long as one may come."""
-
-    def __init__(self) -> None:
-        self._parts: deque[tuple[Millis, Shares]] = deque()
-
-    def add(self, shares: Shares, at_ms: Millis) -> None:
-        if shares > 0:
-            self._forget(at_ms)
-            self._parts.append((at_ms, shares))
-
-    def explain(self, shares: Shares, at_ms: Millis) -> Shares:
-        """Use up to so many, oldest first; return how many there were."""
-        self._forget(at_ms)
-        wanted = shares
-        while wanted > 0 and self._parts:
-            since_ms, there = self._parts.popleft()
-            if there > wanted:
-                self._parts.appendleft((since_ms, there - wanted))
-            wanted -= min(there, wanted)
-        return shares - wanted
+    def _explained(self, rank: int, shares: Shares) -> _Change | None:
+        """Return the change that a trade made: the closest in size from above, else from below, else none."""
+        sizes = [(change.size_up_to(rank), change) for change in self._changes]
+        found = [(size < shares, abs(size - shares), change.at_ms, change) for size, change in sizes if size > 0]
+        return min(found, key=lambda one: one[:3])[3] if found else None
 
     def _forget(self, at_ms: Millis) -> None:
-        while self._parts and self._parts[0][0] < at_ms - PRINT_LAG_MS_MAX:
-            self._parts.popleft()
+        while self._changes and self._changes[0].at_ms < at_ms - PRINT_LAG_MS_MAX:
+            self._changes.popleft()
+
+
+class _Change:
+    """What left our side with one stamp of the venue and no print has explained; ranks grow with better prices."""
+
+    __slots__ = ("at_ms", "gone", "off_ahead", "venue_ts_ms")
+
+    def __init__(self, venue_ts_ms: Millis, at_ms: Millis) -> None:
+        self.venue_ts_ms = venue_ts_ms
+        self.at_ms = at_ms
+        self.off_ahead = 0
+        self.gone: dict[int, Shares] = {}
+
+    def size_up_to(self, rank: int) -> Shares:
+        return sum(shares for there, shares in self.gone.items() if there >= rank)
+
+    def take(self, rank: int, shares: Shares, *, limit_rank: int) -> Shares:
+        """Use up a trade's shares from the best price on; return those that came to our price or beyond.
+
+        Those that are known to have left from ahead of us are not among them.
+        """
+        passed = 0
+        for there in sorted(self.gone, reverse=True):
+            if there < rank:
+                break
+            used = min(shares, self.gone[there])
+            self.gone[there] -= used
+            shares -= used
+            if there == limit_rank:
+                off_ahead = min(used, self.off_ahead)
+                self.off_ahead -= off_ahead
+                used -= off_ahead
+            if there <= limit_rank:
+                passed += used
+        return passed

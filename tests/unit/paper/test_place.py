@@ -18,13 +18,13 @@ def a_place(ahead: str, *, side: Side = Side.BUY, limit: str = "0.50") -> Place:
 
 
 def moves(place: Place, before: str, after: str, *, at_ms: int = 0, limit: str = "0.50") -> None:
-    """Show the place a new state of its side of the book."""
+    """Show the place a new state of its side of the book; its instant is the venue's stamp as well."""
     displayed = dict(levels(after)).get(micro(limit), 0)
-    place.observe(decreases(levels(before), levels(after)), displayed=displayed, at_ms=at_ms)
+    place.observe(decreases(levels(before), levels(after)), displayed=displayed, venue_ts_ms=at_ms, at_ms=at_ms)
 
 
-def reached(place: Place, price: str, shares: str, *, at_ms: int = 80) -> int:
-    return place.reached(price=micro(price), shares=micro(shares), at_ms=at_ms)
+def reached(place: Place, price: str, shares: str, *, given: str = "0", at_ms: int = 80) -> int:
+    return place.reached(price=micro(price), shares=micro(shares), given=micro(given), at_ms=at_ms)
 
 
 def test_a_trade_at_our_price_takes_those_ahead_first() -> None:
@@ -77,6 +77,36 @@ def test_a_print_counts_once_and_only_for_a_while() -> None:
 
     moves(place, "0.50:60", "0.50:20", at_ms=100)
     assert reached(place, "0.50", "40", at_ms=101 + PRINT_LAG_MS_MAX) == 0
+
+
+def test_a_trade_is_the_change_it_fits_whatever_was_cancelled_meanwhile() -> None:
+    place = a_place("40")
+    moves(place, "0.50:100", "0.50:30", at_ms=0)
+    moves(place, "0.50:30 0.49:60", "0.50:30 0.49:10", at_ms=5)
+    moves(place, "0.50:30 0.49:10", "0.49:10", at_ms=9)
+
+    # 30 are all that were left at our price, from ahead of us; the 70 and the 50 before were cancelled.
+    assert reached(place, "0.50", "30") == 0
+    assert place.ahead == 0
+
+    moves(place, "0.49:10", "", at_ms=20)
+    assert reached(place, "0.49", "10") == micro("10")
+
+
+def test_a_trade_of_several_prices_is_one_change_however_many_messages_tell_it() -> None:
+    place = a_place("10")
+    moves(place, "0.51:20 0.50:30 0.49:40", "0.50:30 0.49:40")
+    moves(place, "0.50:30 0.49:40", "0.49:40")
+    moves(place, "0.49:40", "0.49:25")
+
+    assert reached(place, "0.49", "65") == micro("35")
+
+
+def test_what_went_to_our_other_orders_is_not_ours() -> None:
+    place = a_place("10")
+    moves(place, "0.50:100", "0.50:40")
+
+    assert reached(place, "0.50", "60", given="20") == micro("30")
 
 
 def test_a_trade_through_our_price_fills_us_beyond_those_ahead() -> None:
@@ -140,10 +170,10 @@ def test_we_never_get_more_than_was_printed_or_than_left_the_book(
     for number, (before, after) in enumerate(pairwise(states)):
         gone = decreases(tuple(before.items()), tuple(after.items()))
         gone_in_all += sum(match.shares for match in gone)
-        place.observe(gone, displayed=after.get(50, 0), at_ms=number)
-        assert place.ahead <= after.get(50, 0) or not gone
+        place.observe(gone, displayed=after.get(50, 0), venue_ts_ms=number // 2, at_ms=number)
+        assert place.ahead <= after.get(50, 0)
         for price, shares in [one for one in (next(tape, None), next(tape, None)) if one]:
-            reached_us = place.reached(price=price, shares=shares, at_ms=number)
+            reached_us = place.reached(price=price, shares=shares, given=0, at_ms=number)
             assert 0 <= reached_us <= (shares if price <= 50 else 0)
             got += reached_us
 
