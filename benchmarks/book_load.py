@@ -178,7 +178,7 @@ async def listen(port: int, seconds: float) -> tuple[list[float], list[float], i
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        return lags, looks, store.counters.plain_messages
+        return lags, looks, store.frames
 
 
 def measure_socket(name: str, port: int, *, seconds: float, rate: int, burst: int = 0) -> tuple[float, float]:

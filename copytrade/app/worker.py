@@ -57,7 +57,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
     async with open_http(outside) as http, open_feed(settings, outside) as feed:
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
-        books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
+        books = build_books(settings, outside, http=http, notes=notes, registry=registry)
         yield _worker(
             settings,
             ledger,
