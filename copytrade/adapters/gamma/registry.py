@@ -141,7 +141,7 @@ class GammaRegistry(MarketRegistry):
         tries = 0
         while not self._is_loaded:
             try:
-                self._catalogue.load(await self._keeper.store.markets())
+                await self._keeper.load()
                 self._is_loaded = True
             except LedgerUnavailableError as error:
                 tries += 1
