@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,28 @@ def show(figures: Sequence[Figure]) -> None:
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the smallest value that so many of the values do not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+LAG_EVERY_S = 0.005
+
+
+@asynccontextmanager
+async def lags() -> AsyncIterator[list[float]]:
+    """Give a list that grows by how many milliseconds the event loop is late, again and again."""
+    late: list[float] = []
+
+    async def watch() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            moment = loop.time() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            late.append((loop.time() - moment) * 1e3)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield late
+    finally:
+        watching.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

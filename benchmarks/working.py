@@ -39,6 +39,7 @@ from copytrade.engine.listeners import Listeners
 from copytrade.engine.mirror import Mirror
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
+from copytrade.ports.books import BookStore
 from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues
 from tests.makers import a_book, a_leader, a_market, micro
 
@@ -76,8 +77,8 @@ def _follow(leaders: Sequence[str], connection: Connection, *, since_ms: int) ->
 
 
 @asynccontextmanager
-async def working(url: str, leaders: Sequence[str]) -> AsyncIterator[Working]:
-    """Run source, ingest and decide with these leaders until the block ends."""
+async def working(url: str, leaders: Sequence[str], books: BookStore | None = None) -> AsyncIterator[Working]:
+    """Run source, ingest and decide with these leaders until the block ends; on one still book if none are given."""
     async with open_database(url) as database:
         ledger, clock = SqlLedger(database), SystemClock()
         await database.write(partial(_follow, leaders, since_ms=clock.now_ms() - FOLLOWED_BEFORE_MS))
@@ -86,7 +87,7 @@ async def working(url: str, leaders: Sequence[str]) -> AsyncIterator[Working]:
         stamp_s = (clock.now_ms() - HEAD_AGE_MS) // 1000
         frames: asyncio.Queue[str] = asyncio.Queue()
         orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=1_000)
-        ingest, decide = await _stages(ledger, clock, roll, orders)
+        ingest, decide = _stages(ledger, clock, roll, orders, books or await _still_book())
         tasks = [
             asyncio.create_task(ingest.run("polygon", _source(ledger, clock, roll, frames, stamp_s=stamp_s))),
             asyncio.create_task(decide.run()),
@@ -102,11 +103,15 @@ async def working(url: str, leaders: Sequence[str]) -> AsyncIterator[Working]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _stages(
-    ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, orders: asyncio.Queue[Approved]
-) -> tuple[Ingest, Decide]:
+async def _still_book() -> FakeBooks:
     books = FakeBooks()
     await books.show(a_book(asks="0.51:1000000"))
+    return books
+
+
+def _stages(
+    ledger: SqlLedger, clock: SystemClock, roll: LedgerRoll, orders: asyncio.Queue[Approved], books: BookStore
+) -> tuple[Ingest, Decide]:
     executor = PaperExecutor(
         books=books,
         clock=clock,

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import httpx
 
     from copytrade.adapters.clob.bookstore import ClobBookStore
     from copytrade.adapters.gamma.registry import GammaRegistry
     from copytrade.app.outside import Outside
-    from copytrade.domain.market_events import MarketEvent
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
@@ -43,9 +40,9 @@ def build_books(
     *,
     http: httpx.AsyncClient,
     notes: Notes,
-    on_market_event: Callable[[MarketEvent], None],
+    registry: GammaRegistry,
 ) -> ClobBookStore:
-    """Return the books, kept the way the settings say."""
+    """Return the books, kept the way the settings say; what their sockets announce is the registry's."""
     from copytrade.adapters.clob.bookstore import BookSource, ClobBookStore
     from copytrade.adapters.clob.socket import connect_to_market
 
@@ -61,6 +58,7 @@ def build_books(
         resync_interval_ms=settings.book_resync_interval_ms,
         tokens_max=settings.track_max_tokens,
         note=notes.take,
-        on_market_event=on_market_event,
+        on_market_event=registry.apply_event,
+        twin_of=registry.twin_of,
         open_connection=outside.connect or connect_to_market,
     )

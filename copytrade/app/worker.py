@@ -70,7 +70,7 @@ async def build_worker(
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
     async with open_http(outside) as http, open_feed(settings, outside) as feed:
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
-        books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
+        books = build_books(settings, outside, http=http, notes=notes, registry=registry)
         traded_books = books if recording is None else recording.traded_books(books)
         ledger = ledger if recording is None else recording.ledger(ledger)
         executor = build_executor(settings, traded_books, clock)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from copytrade.domain.fills import Side
+from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
     from copytrade.domain.units import Millis, Price, Shares
@@ -49,9 +50,17 @@ class BookSnapshot:
         """Whether the best bid is at or above the best ask."""
         return bool(self.bids and self.asks) and self.bids[0].price >= self.asks[0].price
 
+    def mirrored(self, token_id: str) -> BookSnapshot:
+        """Return the same state as the market's other outcome, `token_id`, has it: a bid at p is an ask at 1 - p."""
+        return replace(self, token_id=token_id, bids=_mirrored(self.asks), asks=_mirrored(self.bids))
+
     def opposite(self, side: Side) -> tuple[Level, ...]:
         """Return the levels an order of `side` would trade against, best first."""
         return self.asks if side is Side.BUY else self.bids
+
+
+def _mirrored(levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    return tuple(Level(MICRO - price, size) for price, size in levels)
 
 
 class QuoteTier(StrEnum):

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from copytrade.domain.book import BookSnapshot, Level
+from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,16 @@ Quote: TypeAlias = int
 """A price and its side in one number: the price of a bid, minus the price of an ask; never zero."""
 
 _VENUE_TS: Final = itemgetter(2)
+
+
+def mirrored_quote(quote: Quote) -> Quote:
+    """Return a quote as the other outcome of a market of two has it: a bid at p is an ask at 1 - p there."""
+    return quote - MICRO if quote > 0 else quote + MICRO
+
+
+def mirrored_levels(levels: Mapping[Quote, Shares]) -> dict[Quote, Shares]:
+    """Return levels as the other outcome has them."""
+    return {mirrored_quote(quote): size for quote, size in levels.items()}
 
 
 class Stretch:

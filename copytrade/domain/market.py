@@ -80,6 +80,13 @@ class Market:
         payouts = zip(self.tokens, self.payouts, strict=False)
         return next((payout for token, payout in payouts if token.token_id == token_id), None)
 
+    def twin_of(self, token_id: str) -> str | None:
+        """Return the other token of a market of two outcomes, whose book is the mirror of this one's; else None."""
+        first, *others = (token.token_id for token in self.tokens)
+        if len(others) != 1 or token_id not in (first, *others):
+            return None
+        return first if token_id == others[0] else others[0]
+
 
 def is_token_id(text: str) -> bool:
     """Whether a text is the decimal of a uint256 above zero."""

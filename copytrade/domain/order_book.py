@@ -101,7 +101,7 @@ class LiveBook:
             self.change_many(((quote, size),), venue_ts_ms, at_ms)
 
     def try_change(self, quote: Quote, size: Shares, venue_ts_ms: Millis, at_ms: Millis) -> bool:
-        """Do the same if it is plain: a book that is not crossed and not newer, amid a stretch of its history."""
+        """Do the same if it is plain: the book is not crossed by it, not newer, and amid a stretch of its history."""
         # Written out instead of calling _set and is_crossed: this runs for every change of every token.
         changes = self._changes
         if len(changes) >= self._room or venue_ts_ms < self.venue_ts_ms:
@@ -109,12 +109,10 @@ class LiveBook:
         levels = self._levels
         if size:
             if quote not in levels:
-                side = self._bids if quote > 0 else self._asks
+                side, other = (self._bids, self._asks) if quote > 0 else (self._asks, self._bids)
+                if other and quote + other[-1] >= 0:
+                    return False
                 insort(side, quote)
-                if side[-1] == quote and self.is_crossed:
-                    self.is_pending = True
-                    self._room = 0
-                    self._unsettled.add(len(changes))
             levels[quote] = size
         elif quote in levels:
             del levels[quote]

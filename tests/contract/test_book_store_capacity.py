@@ -87,7 +87,7 @@ def test_waiters_leave_nothing_behind_when_they_give_up() -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(desk.store.changed(YES, view.book.revision), 0.01)
 
-        assert desk.store._shelf.tokens[YES].waiters == []
+        assert desk.store._shelf.books[YES].waiters == []
 
     tell_both(story)
 

@@ -23,6 +23,7 @@ from copytrade.sandbox.server import Sandbox, SandboxConfig, serve
 
 SECONDS = 2
 TOKENS = 60
+OTHER = {"BUY": "SELL", "SELL": "BUY"}
 Levels = dict[tuple[str, int], int]
 
 
@@ -33,7 +34,8 @@ def micro(text: str) -> int:
 class Truth:
     """Every state of every book that the venue itself ever told, by the plainest possible reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
         self.now: dict[str, Levels] = {}
         self.told: dict[str, set[frozenset[tuple[tuple[str, int], int]]]] = defaultdict(set)
 
@@ -51,6 +53,10 @@ class Truth:
         sides = [("BUY", level) for level in book["bids"]] + [("SELL", level) for level in book["asks"]]
         self.now[book["asset_id"]] = {(side, micro(level["price"])): micro(level["size"]) for side, level in sides}
         self._keep(book["asset_id"])
+        if twin := twin_in(self.sandbox, book["asset_id"]):
+            levels = self.now[book["asset_id"]].items()
+            self.now[twin] = {(OTHER[side], 1_000_000 - price): size for (side, price), size in levels}
+            self._keep(twin)
 
     def _keep(self, token_id: str) -> None:
         self.told[token_id].add(frozenset(item for item in self.now[token_id].items() if item[1]))
@@ -129,6 +135,7 @@ async def keeping(sandbox: Sandbox, truth: Truth, kinds: list[str]) -> AsyncIter
             tokens_max=2_000,
             note=lambda *note: None,
             on_market_event=lambda event: None,
+            twin_of=lambda token_id: twin_in(sandbox, token_id),
             open_connection=connect,
         )
         running = asyncio.create_task(store.run())
@@ -138,6 +145,11 @@ async def keeping(sandbox: Sandbox, truth: Truth, kinds: list[str]) -> AsyncIter
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
+
+
+def twin_in(sandbox: Sandbox, token_id: str) -> str | None:
+    market = sandbox.world.exchange.catalogue.by_token_text(token_id)
+    return next((str(token) for token in market.tokens if str(token) != token_id), None) if market else None
 
 
 def traded_tokens(sandbox: Sandbox) -> list[str]:
@@ -152,7 +164,7 @@ async def healed_after(store: ClobBookStore, sandbox: Sandbox, tokens: list[str]
     async with asyncio.timeout(20), httpx.AsyncClient(base_url=sandbox.urls["CLOB_HTTP_URL"]) as http:
         while missing:
             answer = await http.post("/books", json=[{"token_id": token_id} for token_id in sorted(missing)])
-            truth = Truth()
+            truth = Truth(sandbox)
             truth.hear(answer.content)
             for token_id in sorted(missing):
                 view = store.view(token_id)
@@ -177,8 +189,8 @@ async def looks(store: ClobBookStore, truth: Truth, tokens: list[str]) -> tuple[
 
 
 async def live_through(fault: str) -> tuple[int, int]:
-    truth, kinds = Truth(), [fault]
-    async with serve(SandboxConfig(seed=5)) as sandbox, keeping(sandbox, truth, kinds) as store:
+    kinds = [fault]
+    async with serve(SandboxConfig(seed=5)) as sandbox, keeping(sandbox, truth := Truth(sandbox), kinds) as store:
         tokens = traded_tokens(sandbox)
         for token_id in tokens:
             store.track(token_id)

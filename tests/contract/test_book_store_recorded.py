@@ -46,17 +46,20 @@ class Recording:
 
     def _compare(self, frame: bytes) -> None:
         for book in books_in(frame):
-            held = self.store._shelf.tokens[book["asset_id"]].book
-            if held.is_seeded:
+            outcome = self.store._shelf.outcomes[book["asset_id"]]
+            if outcome.tracked.book.is_seeded:
                 full, _ = decode_books(json.dumps([book]).encode())
-                self.verdicts.append(held.agrees_with(levels_of(full[0].bids, full[0].asks)))
+                listed = outcome.levels(levels_of(full[0].bids, full[0].asks))
+                self.verdicts.append(outcome.tracked.book.agrees_with(listed))
 
     def _taken(self) -> int:
-        return self.store.counters.plain_messages + self.store.counters.frames
+        return self.store.frames
 
 
-async def test_over_a_real_socket_our_book_is_every_snapshot_that_follows(recorded_data: Path) -> None:
+@pytest.mark.parametrize("is_paired", [True, False])
+async def test_over_a_real_socket_our_book_is_every_snapshot_that_follows(recorded_data: Path, is_paired: bool) -> None:
     frames = [line for line in (recorded_data / OPENTAPE).read_bytes().splitlines() if line.strip()]
+    yes, no = dict.fromkeys(book["asset_id"] for frame in frames for book in books_in(frame))
     notes: list[str] = []
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503))) as http:
         store = ClobBookStore(
@@ -72,13 +75,13 @@ async def test_over_a_real_socket_our_book_is_every_snapshot_that_follows(record
             tokens_max=2_000,
             note=lambda code, _: notes.append(code),
             on_market_event=lambda event: None,
+            twin_of={yes: no, no: yes}.get if is_paired else lambda _: None,
         )
         recording = Recording(frames, store)
         async with serve(recording.talk, "127.0.0.1", 0, compression=None) as server:
             store._ws_url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            for frame in frames:
-                for book in books_in(frame):
-                    store.track(book["asset_id"])
+            store.track(yes)
+            store.track(no)
             running = asyncio.create_task(store.run())
             await asyncio.wait_for(recording.is_over.wait(), 10)
             running.cancel()
@@ -86,6 +89,7 @@ async def test_over_a_real_socket_our_book_is_every_snapshot_that_follows(record
                 await running
 
     print(f"{len(recording.verdicts)} snapshots after {len(frames)} frames")
+    assert len(store.tracked) == (1 if is_paired else 2)
     assert recording.verdicts == [True] * 4
     assert store.counters.mismatches == 0
     assert notes == []

@@ -47,6 +47,7 @@ async def test_every_book_of_the_local_venue_is_held_as_it_is(source: BookSource
             tokens_max=2_000,
             note=lambda *note: notes.append(note),
             on_market_event=registry.apply_event,
+            twin_of=registry.twin_of,
         )
         tasks = [asyncio.create_task(registry.run()), asyncio.create_task(store.run())]
         try:
@@ -64,7 +65,7 @@ async def test_every_book_of_the_local_venue_is_held_as_it_is(source: BookSource
             await asyncio.sleep(SECONDS)
 
             views = {token_id: store.view(token_id) for token_id in tokens}
-            assert len(tokens) > 200
+            assert len(tokens) == 2 * len(store.tracked) > 200
             assert [token_id for token_id, view in views.items() if view is None] == []
             assert {view.tier for view in views.values() if view} == {QuoteTier.FRESH}
             assert store.counters.mismatches == 0

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from copytrade.adapters.clob.checks import is_doubtful
+from copytrade.adapters.clob.feed import Feed
 from copytrade.adapters.clob.rest import BooksUnavailableError, ClobBooks
 from copytrade.adapters.clob.shelf import Shelf
 from copytrade.adapters.clob.socket import ConnectGate, MarketSocket, connect_to_market
-from copytrade.adapters.clob.tracked import BookCounters, Tracked
+from copytrade.adapters.clob.tracked import BookCounters, Outcome, Tracked
 from copytrade.adapters.clob.upkeep import Upkeep
 from copytrade.adapters.clob.wire import MalformedFrameError
 from copytrade.domain.book import BookView, QuoteTier, tier_of
@@ -67,11 +68,13 @@ class ClobBookStore(BookStore):
         tokens_max: int,
         note: Callable[[str, Mapping[str, object]], None],
         on_market_event: Callable[[MarketEvent], None],
+        twin_of: Callable[[str], str | None] = lambda _: None,
         open_connection: Callable[[str], Awaitable[Connection]] = connect_to_market,
     ) -> None:
         """Prepare; nothing is sent before `run`.
 
         `note` gets an operator's notes (code and detail), `on_market_event` what the venue announces.
+        `twin_of` names the other token of a market of two, if it is known: both are read from one book.
         """
         self._source = source
         self._ws_url = ws_url
@@ -84,14 +87,11 @@ class ClobBookStore(BookStore):
         self._note = note
         self._open_connection = open_connection
         self._rest = ClobBooks(url=http_url, http=http)
+        self._twin_of = twin_of
         self._shelf = Shelf(
-            clock=clock,
-            history_ms=history_ms,
-            note=note,
-            on_event=on_market_event,
-            on_doubt=self._get_anew,
-            forget=self.untrack,
+            clock=clock, history_ms=history_ms, note=note, on_doubt=self._get_anew, on_parted=self._track_parted
         )
+        self._feed = Feed(shelf=self._shelf, note=note, on_event=on_market_event, forget=self.untrack)
         self._upkeep = Upkeep(
             shelf=self._shelf,
             rest=self._rest,
@@ -117,9 +117,14 @@ class ClobBookStore(BookStore):
         return self._rest.requests
 
     @property
+    def frames(self) -> int:
+        """How many frames the market sockets brought."""
+        return sum(socket.frames for socket in self._sockets)
+
+    @property
     def tracked(self) -> tuple[str, ...]:
-        """The tokens whose books are kept."""
-        return tuple(self._shelf.tokens)
+        """The tokens whose books are asked for; each stands for its twin too."""
+        return tuple(self._shelf.books)
 
     def track(self, token_id: str) -> None:
         self._track(token_id, is_urgent=token_id in self._pinned())
@@ -129,31 +134,35 @@ class ClobBookStore(BookStore):
 
     def figures(self) -> dict[str, int]:
         """Return how the books are now, and what happened since the start."""
-        ages = [self._age_ms(one) for one in self._shelf.tokens.values() if one.book.is_seeded]
+        books = self._shelf.books.values()
+        ages = [self._age_ms(one) for one in books if one.book.is_seeded]
+        pinned = set(self._pinned())
         tiers = Counter(tier_of(age, fresh_ms=self._fresh_ms, stale_ms=self._stale_ms) for age in ages)
         return {
-            "tracked": len(self._shelf.tokens),
-            "pinned": len(self._shelf.tokens.keys() & set(self._pinned())),
-            "without_book": len(self._shelf.tokens) - len(ages),
+            "tracked": len(books),
+            "pinned": sum(not pinned.isdisjoint(one.token_ids) for one in books),
+            "without_book": len(books) - len(ages),
             **{tier.lower(): tiers[tier] for tier in QuoteTier},
             "oldest_age_ms": max(ages, default=0),
             "sockets": sum(socket.is_open for socket in self._sockets),
+            "frames": self.frames,
             "rest_requests": self.requests,
             **self.counters.figures(),
         }
 
     def untrack(self, token_id: str) -> None:
-        """Drop a token and its book."""
+        """Drop a token's book, which is its twin's too."""
         tracked = self._shelf.remove(token_id)
         if tracked is not None and tracked.socket is not None:
-            tracked.socket.forget(token_id)
+            tracked.socket.forget(tracked.token_id)
 
     def view(self, token_id: str) -> BookView | None:
-        tracked = self._shelf.tokens.get(token_id)
-        if tracked is None:
+        outcome = self._shelf.outcomes.get(token_id)
+        if outcome is None:
             return None
+        tracked = outcome.tracked
         tracked.viewed_at = self._clock.monotonic_ms()
-        book = tracked.book.latest()
+        book = outcome.latest()
         if book is None:
             return None
         age_ms = self._age_ms(tracked)
@@ -162,40 +171,42 @@ class ClobBookStore(BookStore):
         )
 
     async def first_view(self, token_id: str, *, timeout_ms: Millis) -> BookView | None:
-        tracked = self._track(token_id, is_urgent=True)
+        outcome = self._track(token_id, is_urgent=True)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                while tracked is not None and (view := self.view(token_id)) is None:
-                    await tracked.next_change()
-                    tracked = self._shelf.tokens.get(token_id)
-                return view if tracked is not None else None
+                while outcome is not None and (view := self.view(token_id)) is None:
+                    await outcome.tracked.next_change()
+                    outcome = self._shelf.outcomes.get(token_id)
+                return view if outcome is not None else None
         except TimeoutError:
             return None
 
     async def refresh(self, token_id: str) -> BookView | None:
+        outcome = self._shelf.outcomes.get(token_id)
+        if outcome is None:
+            return None
         self.counters.quotes_refreshed += 1
         asked_at = self._clock.monotonic_ms()
-        tracked = self._shelf.tokens.get(token_id)
-        epoch = -1 if tracked is None else tracked.epoch
+        tracked, epoch = outcome.tracked, outcome.tracked.epoch
         try:
-            full = await self._rest.book(token_id)
+            full = await self._rest.book(tracked.token_id)
         except BooksUnavailableError as error:
             self.counters.rest_failures += 1
             log.warning("books.unavailable", what="refresh", token_id=token_id, error=str(error))
             return None
-        if tracked is None or full is None or self._shelf.tokens.get(token_id) is not tracked:
+        if full is None or self._shelf.outcomes.get(token_id) is not outcome:
             return None
         self._shelf.absorb(tracked, full, asked_at=asked_at, epoch=epoch, is_authority=True)
         return self.view(token_id)
 
     def book_at(self, token_id: str, at_ms: Millis) -> BookSnapshot | None:
-        tracked = self._shelf.tokens.get(token_id)
+        outcome = self._shelf.outcomes.get(token_id)
         is_kept = at_ms >= self._clock.now_ms() - self._history_ms
-        return tracked.book.book_at(at_ms) if tracked is not None and is_kept else None
+        return outcome.book_at(at_ms) if outcome is not None and is_kept else None
 
     def states_after(self, token_id: str, revision: int) -> tuple[BookSnapshot, ...]:
-        tracked = self._shelf.tokens.get(token_id)
-        return () if tracked is None else tracked.book.states_after(revision)
+        outcome = self._shelf.outcomes.get(token_id)
+        return () if outcome is None else outcome.states_after(revision)
 
     def tape_after(self, condition_id: str, at_ms: Millis) -> tuple[TapeEntry, ...]:
         return self._shelf.tape.after(condition_id, at_ms)
@@ -204,11 +215,12 @@ class ClobBookStore(BookStore):
         await self._shelf.tape.printed(condition_id, at_ms)
 
     async def changed(self, token_id: str, revision: int) -> None:
-        tracked = self._shelf.tokens.get(token_id)
-        if tracked is None:
+        outcome = self._shelf.outcomes.get(token_id)
+        if outcome is None:
             # Whoever calls this in a loop must not keep everyone else from running.
             await asyncio.sleep(0)
             return
+        tracked = outcome.tracked
         tracked.viewed_at = self._clock.monotonic_ms()
         while tracked.book.revision <= revision:
             await tracked.next_change()
@@ -244,33 +256,44 @@ class ClobBookStore(BookStore):
                 started = len(self._sockets)
                 await self._socket_added.wait()
 
-    def _track(self, token_id: str, *, is_urgent: bool) -> Tracked | None:
-        tracked = self._shelf.tokens.get(token_id)
-        if tracked is not None:
-            tracked.named_at = self._clock.monotonic_ms()
-            return tracked
-        if len(self._shelf.tokens) >= self._tokens_max and not self._evict(is_urgent=is_urgent):
+    def _track(self, token_id: str, *, is_urgent: bool) -> Outcome | None:
+        outcome = self._shelf.outcomes.get(token_id)
+        if outcome is not None:
+            outcome.tracked.named_at = self._clock.monotonic_ms()
+            return outcome
+        twin_id = self._twin_of(token_id)
+        is_full = twin_id not in self._shelf.outcomes and len(self._shelf.books) >= self._tokens_max
+        if is_full and not self._evict(is_urgent=is_urgent):
             self._refuse(token_id)
             return None
-        tracked = self._shelf.add(token_id)
+        outcome = self._shelf.add(token_id, twin_id)
+        if not outcome.is_mirrored:
+            self._listen(outcome.tracked)
+        return outcome
+
+    def _track_parted(self, token_id: str) -> None:
+        """Keep the book of a token that was read from its twin's so far."""
+        self._track(token_id, is_urgent=True)
+
+    def _listen(self, tracked: Tracked) -> None:
+        """Have a new book told by a socket, or asked for."""
         if self._source is BookSource.REST:
             self._upkeep.ask_soon(tracked)
-        else:
-            tracked.socket = self._socket_with_room()
-            tracked.socket.want(token_id)
-            if token_id in tracked.socket.subscribed:
-                # It was just dropped and the venue was not told yet: no book will come by itself.
-                self._get_anew(tracked)
-        return tracked
+            return
+        tracked.socket = self._socket_with_room()
+        tracked.socket.want(tracked.token_id)
+        if tracked.token_id in tracked.socket.subscribed:
+            # It was just dropped and the venue was not told yet: no book will come by itself.
+            self._get_anew(tracked)
 
     def _evict(self, *, is_urgent: bool) -> bool:
-        """Drop the token viewed longest ago; one that nobody names any more before all others, a pinned one never."""
+        """Drop the book viewed longest ago; one that nobody names any more before all others, a pinned one never."""
         now = self._clock.monotonic_ms()
         pinned = set(self._pinned())
         idle = [
             tracked
-            for tracked in self._shelf.tokens.values()
-            if tracked.token_id not in pinned
+            for tracked in self._shelf.books.values()
+            if pinned.isdisjoint(tracked.token_ids)
             and now - tracked.viewed_at > VIEWED_LATELY_MS
             and (is_urgent or now - tracked.named_at > NAMED_LATELY_MS)
         ]
@@ -309,8 +332,8 @@ class ClobBookStore(BookStore):
 
     def _on_frame(self, socket: MarketSocket, frame: bytes) -> None:
         try:
-            if self._shelf.apply_frame(frame):
-                socket.prove(self._clock.monotonic_ms())
+            if self._feed.apply_frame(frame, socket):
+                socket.prove(socket.heard_at)
         except MalformedFrameError as error:
             log.warning("books.frame_malformed", socket=socket.number, error=str(error))
             self._doubt_all(socket, "an unreadable frame")
@@ -319,13 +342,13 @@ class ClobBookStore(BookStore):
         """Get every book of a socket anew: what was lost nobody knows."""
         self._note("RESYNC", {"socket": socket.number, "tokens": len(socket.wanted), "why": why})
         for token_id in socket.subscribed:
-            if tracked := self._shelf.tokens.get(token_id):
+            if tracked := self._shelf.books.get(token_id):
                 self._shelf.lose(tracked)
                 self._get_anew(tracked)
 
     def _on_subscribed(self, socket: MarketSocket, token_ids: Sequence[str]) -> None:
         for token_id in token_ids:
-            if tracked := self._shelf.tokens.get(token_id):
+            if tracked := self._shelf.books.get(token_id):
                 tracked.epoch += 1
                 if self._source is BookSource.WS_AND_SNAPSHOT:
                     self._upkeep.ask_soon(tracked)
@@ -335,7 +358,7 @@ class ClobBookStore(BookStore):
         log.warning("books.connection_lost", socket=socket.number, tokens=len(socket.wanted), reason=reason)
         self._note("RECONNECTED", {"socket": socket.number, "tokens": len(socket.wanted), "reason": reason})
         for token_id in socket.wanted:
-            if tracked := self._shelf.tokens.get(token_id):
+            if tracked := self._shelf.books.get(token_id):
                 self._shelf.lose(tracked)
                 tracked.ask_again_at = None
 

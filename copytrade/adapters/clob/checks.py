@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from copytrade.adapters.clob.hashes import Terms, Verdict, verdict
 from copytrade.adapters.clob.shelf import SETTLE_MS
-from copytrade.adapters.clob.wire import best_price, last_change
+from copytrade.adapters.clob.wire import best_price, last_changes
 
 if TYPE_CHECKING:
     from copytrade.adapters.clob.shelf import Shelf
@@ -27,8 +27,9 @@ def is_doubtful(tracked: Tracked) -> bool:
     """Whether the best prices that the last change carried are not ours."""
     if tracked.carried is None or tracked.book.is_pending:
         return False
-    _, change = last_change(tracked.carried, tracked.token_id)
-    if not (change.best_bid and change.best_ask):
+    _, carried = last_changes(tracked.carried)
+    change = carried.get(tracked.token_id)
+    if change is None or not (change.best_bid and change.best_ask):
         return False
     book = tracked.book
     try:
@@ -49,7 +50,7 @@ class Checks:
 
     def check_all(self) -> None:
         """Judge every book that moved since it was judged last, and one of them, once a second, by its hash."""
-        moved = [tracked for tracked in self._shelf.tokens.values() if tracked.carried is not None]
+        moved = [tracked for tracked in self._shelf.books.values() if tracked.carried is not None]
         now = self._clock.monotonic_ms()
         if now >= self._hash_at and (ripe := [tracked for tracked in moved if self._is_ripe(tracked)]):
             self._hash_at = now + HASH_INTERVAL_MS
@@ -81,14 +82,15 @@ class Checks:
         if tracked.carried is None:
             return
         tracked.hash_judged_at = now
-        message, change = last_change(tracked.carried, tracked.token_id)
+        message, carried = last_changes(tracked.carried)
+        change = carried.get(tracked.token_id)
         found = verdict(
             tracked.book.levels,
             self._shelf.terms.get(message.market, Terms()),
             market=message.market,
             token_id=tracked.token_id,
             timestamp=message.timestamp,
-            expected=change.hash,
+            expected="" if change is None else change.hash,
         )
         counters = self._shelf.counters
         if found is Verdict.OK:

@@ -45,7 +45,7 @@ class Terms:
     min_order_size: str | None = None
     neg_risk: bool | None = None
     trade_prices: tuple[str, ...] = ()
-    """The last ones, newest first."""
+    """The last ones as announced, newest first; "" before the first trade."""
 
     def learn(self, book: WireBook | MarketMessage) -> None:
         """Take what a full book says; the socket's leave some of it out."""
@@ -55,14 +55,18 @@ class Terms:
         if book.last_trade_price is not None:
             self.note_trade(book.last_trade_price)
 
+    def hear(self, message: MarketMessage) -> None:
+        """Take what a message other than a book announces."""
+        if message.event_type == "tick_size_change":
+            self.tick_size = message.new_tick_size
+        elif message.event_type == "last_trade_price":
+            self.note_trade(message.price)
+
     def note_trade(self, price: str) -> None:
-        """Remember a price that may be the market's last, "" before its first trade."""
-        try:
-            price = price and str(Decimal(price).quantize(TRADE_PRICE_STEP))
-        except InvalidOperation:
-            return
-        others = [other for other in self.trade_prices if other != price]
-        self.trade_prices = (price, *others[: TRADE_PRICES_KEPT - 1])
+        """Remember a price that may be the market's last."""
+        if self.trade_prices[:1] != (price,):
+            others = [other for other in self.trade_prices if other != price]
+            self.trade_prices = (price, *others[: TRADE_PRICES_KEPT - 1])
 
     @property
     def are_known(self) -> bool:
@@ -95,8 +99,15 @@ def hashes(
         "tick_size": terms.tick_size,
         "neg_risk": terms.neg_risk,
     }
-    for price in terms.trade_prices:
+    for price in dict.fromkeys(map(_in_thousandths, terms.trade_prices)):
         yield hashlib.sha1(json.encode({**summary, "last_trade_price": price}), usedforsecurity=False).hexdigest()
+
+
+def _in_thousandths(price: str) -> str:
+    try:
+        return price and str(Decimal(price).quantize(TRADE_PRICE_STEP))
+    except InvalidOperation:
+        return price
 
 
 def _plain(micro: int) -> str:

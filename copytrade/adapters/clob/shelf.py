@@ -1,4 +1,4 @@
-"""The books of all tracked tokens, brought forward by socket messages; no network, no waiting."""
+"""The books of all tracked tokens: what becomes of each when the venue shows or changes it; no network, no waiting."""
 
 from __future__ import annotations
 
@@ -9,33 +9,14 @@ import structlog
 
 from copytrade.adapters.clob.hashes import Terms
 from copytrade.adapters.clob.tape import Tape
-from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Tracked
-from copytrade.adapters.clob.wire import (
-    KNOWN_KINDS,
-    PLAIN_ASKS,
-    PLAIN_BIDS,
-    PLAIN_SIZE_LIMIT,
-    QUOTES_OF_SIDE,
-    SIZES,
-    MalformedFrameError,
-    MarketMessage,
-    WireBook,
-    WireChange,
-    decode_frame,
-    decode_plain,
-    levels_of,
-    old_changes,
-    timestamp_ms,
-)
-from copytrade.domain.market_events import MarketListed, MarketResolved, TickSizeChanged
-from copytrade.domain.units import MICRO
+from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Outcome, Tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from copytrade.adapters.clob.rest import FullBook
+    from copytrade.adapters.clob.wire import MarketMessage, WireBook
     from copytrade.domain.book_history import Quote
-    from copytrade.domain.market_events import MarketEvent
     from copytrade.domain.units import Millis, Shares
     from copytrade.ports.clock import Clock
 
@@ -44,17 +25,17 @@ SETTLE_MS: Final = 50
 STRIKES_MAX: Final = 2
 """Disagreements in a row that cost a token its book."""
 MARKETS_MAX: Final = 50_000
-SAMPLES_MAX: Final = 20
-"""Quarantined frames whose text is kept in a note; later ones are only counted."""
+PARTED_MAX: Final = 1_000
+"""Pairs of outcomes remembered as no mirrors of each other."""
 
 log = structlog.get_logger()
 
 
 class Shelf:
-    """Books by token.
+    """Books by token; the two outcomes of a market share one.
 
-    `on_doubt` is called with a token whose book was just thrown away and must be got anew; `forget` with
-    tokens of a resolved market.
+    `on_doubt` is called with a book that was just thrown away and must be got anew, `on_parted` with a token
+    whose own book turned out not to be the mirror of its twin's.
     """
 
     def __init__(
@@ -63,12 +44,14 @@ class Shelf:
         clock: Clock,
         history_ms: Millis,
         note: Callable[[str, Mapping[str, object]], None],
-        on_event: Callable[[MarketEvent], None],
         on_doubt: Callable[[Tracked], None],
-        forget: Callable[[str], None],
+        on_parted: Callable[[str], None],
     ) -> None:
         """Start empty."""
-        self.tokens: dict[str, Tracked] = {}
+        self.books: dict[str, Tracked] = {}
+        """By the token that the venue is asked for."""
+        self.outcomes: dict[str, Outcome] = {}
+        """By token: every one whose book is among them."""
         self.counters = BookCounters()
         self.tape = Tape(history_ms=history_ms)
         self.terms: dict[str, Terms] = {}
@@ -76,28 +59,41 @@ class Shelf:
         self._clock = clock
         self._history_ms = history_ms
         self._note = note
-        self._on_event = on_event
         self._on_doubt = on_doubt
-        self._forget = forget
+        self._on_parted = on_parted
+        self._parted: set[str] = set()
         self._revision_floor = 0
         self._last_at_ms: Millis = 0
-        self._samples = 0
 
-    def add(self, token_id: str) -> Tracked:
-        """Make room for a token."""
+    def add(self, token_id: str, twin_id: str | None = None) -> Outcome:
+        """Make room for a token: on the book of its twin if there is one, else on a new one for both."""
+        if twin_id is not None and (token_id in self._parted or twin_id in self._parted):
+            twin_id = None
+        held = None if twin_id is None else self.outcomes.get(twin_id)
+        if held is not None and not held.twin_id:
+            outcome = self.outcomes[token_id] = held.tracked.pair_with(token_id)
+            return outcome
         now = self._clock.monotonic_ms()
         tracked = Tracked(token_id, history_ms=self._history_ms, revision=self._revision_floor, now=now)
-        self.tokens[token_id] = tracked
-        return tracked
+        if twin_id is not None and held is None:
+            tracked.pair_with(twin_id)
+        self.books[token_id] = tracked
+        self.outcomes |= {outcome.token_id: outcome for outcome in tracked.outcomes}
+        return self.outcomes[token_id]
 
     def remove(self, token_id: str) -> Tracked | None:
-        """Drop a token, its book and its past."""
-        tracked = self.tokens.pop(token_id, None)
-        if tracked is not None:
-            self._revision_floor = max(self._revision_floor, tracked.book.revision)
-            if tracked.settle_timer is not None:
-                tracked.settle_timer.cancel()
-            tracked.wake()
+        """Drop the book of a token and its past, also for its twin."""
+        outcome = self.outcomes.get(token_id)
+        if outcome is None:
+            return None
+        tracked = outcome.tracked
+        del self.books[tracked.token_id]
+        for one in tracked.outcomes:
+            del self.outcomes[one.token_id]
+        self._revision_floor = max(self._revision_floor, tracked.book.revision)
+        if tracked.settle_timer is not None:
+            tracked.settle_timer.cancel()
+        tracked.wake()
         return tracked
 
     def now_ms(self) -> Millis:
@@ -107,64 +103,6 @@ class Shelf:
             return self._last_at_ms
         self._last_at_ms = at_ms
         return at_ms
-
-    def apply_frame(self, frame: bytes) -> bool:
-        """Apply every message of a frame; return whether any was about a token we keep.
-
-        :raises MalformedFrameError: something of it was not readable; what was lost nobody knows.
-        """
-        # Nearly every frame is a plain one: what follows is written out, without a call that can be spared.
-        message = decode_plain(frame)
-        if message is None:
-            return self._apply_any(frame)
-        changes, venue_ts_ms, tokens, at_ms = message.price_changes, message.timestamp, self.tokens, self.now_ms()
-        is_ours = False
-        number, size = -1.0, 0
-        for change in changes:
-            tracked = tokens.get(change.asset_id)
-            if tracked is None:
-                continue
-            try:
-                quote = (PLAIN_BIDS if change.side == "BUY" else PLAIN_ASKS)[change.price]
-                if change.size != number:
-                    number = change.size
-                    size = int(number * MICRO + 0.5)
-            except (ValueError, OverflowError):
-                return self._apply_any(frame)
-            # The decimal was rounded once, to the nearest float; dividing back gives the same one only if exact.
-            if size / MICRO != number or size >= PLAIN_SIZE_LIMIT:
-                return self._apply_any(frame)
-            is_ours, book = True, tracked.book
-            if not book.try_change(quote, size, venue_ts_ms, at_ms):
-                self._move(tracked, [(quote, size)], frame, venue_ts_ms, at_ms)
-                continue
-            tracked.carried = frame
-            if book.is_pending:
-                self._settle_later(tracked)
-            elif tracked.waiters:
-                tracked.wake()
-        self.counters.plain_messages += 1
-        return is_ours
-
-    def _apply_any(self, frame: bytes) -> bool:
-        """Apply a frame of any kind, read exactly; if half of it was applied already that does no harm."""
-        self.counters.frames += 1
-        try:
-            messages, rejected = decode_frame(frame)
-        except MalformedFrameError:
-            self._quarantine("MALFORMED_FRAME", frame)
-            raise
-        at_ms = self.now_ms()
-        self.counters.messages += len(messages)
-        is_ours = False
-        for message in messages:
-            if self._apply(message, at_ms):
-                is_ours = True
-        if rejected:
-            for part in rejected:
-                self._quarantine("MALFORMED_MESSAGE", part)
-            raise MalformedFrameError(f"{len(rejected)} parts of a frame are not of their kind's shape")
-        return is_ours
 
     def absorb(
         self, tracked: Tracked, full: FullBook, *, asked_at: Millis, epoch: int, is_authority: bool
@@ -179,7 +117,7 @@ class Shelf:
         """
         if not tracked.is_listening or epoch != tracked.epoch:
             return Agreement.PAST
-        self._learn(full.wire)
+        self.learn(full.wire)
         if not tracked.book.is_seeded:
             if full.venue_ts_ms < tracked.dropped_ts_ms:
                 return Agreement.PAST
@@ -195,10 +133,43 @@ class Shelf:
             tracked.known_true_at = max(tracked.known_true_at, asked_at)
             if full.venue_ts_ms >= tracked.book.venue_ts_ms:
                 tracked.snapshot_ts_ms = full.venue_ts_ms
-                self._replace(tracked, full.levels, full.venue_ts_ms)
+                self.replace(tracked, full.levels, full.venue_ts_ms)
         elif agreement is Agreement.DIFFERENT:
             self.strike(tracked, "snapshot", is_final=is_authority)
         return agreement
+
+    def move(
+        self,
+        tracked: Tracked,
+        changed: dict[Quote, Shares],
+        carried: bytes | MarketMessage,
+        venue_ts_ms: Millis,
+        at_ms: Millis,
+    ) -> None:
+        """Apply one message's changes to one book, or put them aside until there is one."""
+        if not tracked.book.is_seeded:
+            self.counters.unseeded_messages += 1
+            if len(tracked.buffer) >= BUFFERED_MESSAGES_MAX:
+                tracked.dropped_ts_ms = tracked.buffer[-1][0]
+                tracked.buffer.clear()
+            tracked.buffer.append((venue_ts_ms, changed))
+        elif venue_ts_ms < tracked.book.venue_ts_ms:
+            self._late(tracked, venue_ts_ms)
+        else:
+            tracked.book.change_many(changed.items(), venue_ts_ms, at_ms)
+            tracked.carried = carried
+            self._changed(tracked)
+
+    def learn(self, book: WireBook | MarketMessage) -> None:
+        if len(self.terms) >= MARKETS_MAX and book.market not in self.terms:
+            del self.terms[next(iter(self.terms))]
+        self.terms.setdefault(book.market, Terms()).learn(book)
+
+    def replace(self, tracked: Tracked, levels: dict[Quote, Shares], venue_ts_ms: Millis) -> None:
+        """Take a full book that is not older than ours."""
+        tracked.carried = None
+        tracked.book.replace(levels, venue_ts_ms, self.now_ms())
+        self._changed(tracked)
 
     def lose(self, tracked: Tracked) -> None:
         """Forget a token's book; what arrives from now on is kept for its next snapshot."""
@@ -221,6 +192,18 @@ class Shelf:
         self.lose(tracked)
         self._on_doubt(tracked)
 
+    def part(self, tracked: Tracked) -> None:
+        """Give the outcomes of a market, which are no mirrors of each other, a book each."""
+        self.counters.mismatches += 1
+        self._note("BOOK_MISMATCH", {"token_id": tracked.token_id, "what": "its outcomes are no mirrors"})
+        twin_id = tracked.part()
+        del self.outcomes[twin_id]
+        if len(self._parted) >= PARTED_MAX:
+            self._parted.clear()
+        self._parted.add(twin_id)
+        self.doubt(tracked, "its outcomes are no mirrors")
+        self._on_parted(twin_id)
+
     def strike(self, tracked: Tracked, what: str, *, is_final: bool) -> None:
         """Count a disagreement; the last one costs the token its book, one before it has the book asked for."""
         self.counters.mismatches += 1
@@ -232,90 +215,12 @@ class Shelf:
         else:
             tracked.ask_again_at = self._clock.monotonic_ms()
 
-    def _apply(self, message: MarketMessage, at_ms: Millis) -> bool:
-        kind = message.event_type
-        try:
-            if kind == "price_change":
-                return self._change(message, at_ms)
-            if kind == "book":
-                return self._book(message)
-            if kind in KNOWN_KINDS:
-                self._announce(message)
-                return message.asset_id in self.tokens
-        except (KeyError, ValueError) as error:
-            self._quarantine("MALFORMED_MESSAGE", f"{kind} of {message.asset_id}: {error}".encode())
-            for token_id in {message.asset_id, *(change.asset_id for change in message.price_changes)}:
-                if token_id in self.tokens:
-                    self.doubt(self.tokens[token_id], "an unreadable message")
-            return False
-        self.counters.unknown_messages += 1
-        self._sample("UNKNOWN_MESSAGE", kind)
-        return False
-
-    def _change(self, message: MarketMessage, at_ms: Millis) -> bool:
-        venue_ts_ms = timestamp_ms(message.timestamp)
-        groups: dict[str, list[WireChange]] = {}
-        for change in message.price_changes or old_changes(message):
-            groups.setdefault(change.asset_id or message.asset_id, []).append(change)
-        ours = [(tracked, group) for token_id, group in groups.items() if (tracked := self.tokens.get(token_id))]
-        for tracked, group in ours:
-            try:
-                changed = [(QUOTES_OF_SIDE[change.side][change.price], SIZES[change.size]) for change in group]
-            except (KeyError, ValueError) as error:
-                self._unreadable(tracked, error)
-            else:
-                self._move(tracked, changed, message, venue_ts_ms, at_ms)
-        return bool(ours)
-
-    def _move(
-        self,
-        tracked: Tracked,
-        changed: list[tuple[Quote, Shares]],
-        carried: bytes | MarketMessage,
-        venue_ts_ms: Millis,
-        at_ms: Millis,
-    ) -> None:
-        """Apply one message's changes to one token, or put them aside while it has no book."""
-        if not tracked.book.is_seeded:
-            self.counters.unseeded_messages += 1
-            if len(tracked.buffer) >= BUFFERED_MESSAGES_MAX:
-                tracked.dropped_ts_ms = tracked.buffer[-1][0]
-                tracked.buffer.clear()
-            tracked.buffer.append((venue_ts_ms, changed))
-        elif venue_ts_ms < tracked.book.venue_ts_ms:
-            self._late(tracked, venue_ts_ms)
-        else:
-            tracked.book.change_many(changed, venue_ts_ms, at_ms)
-            tracked.carried = carried
-            self._changed(tracked)
-
-    def _learn(self, book: WireBook | MarketMessage) -> None:
-        if len(self.terms) >= MARKETS_MAX and book.market not in self.terms:
-            del self.terms[next(iter(self.terms))]
-        self.terms.setdefault(book.market, Terms()).learn(book)
-
     def _late(self, tracked: Tracked, venue_ts_ms: Millis) -> None:
         """Drop a message older than the book: a snapshot may include it, otherwise the order is broken."""
         if venue_ts_ms < tracked.snapshot_ts_ms:
             return
         self.counters.late_messages += 1
         self.doubt(tracked, "messages out of order")
-
-    def _book(self, message: MarketMessage) -> bool:
-        tracked = self.tokens.get(message.asset_id)
-        if tracked is None:
-            return False
-        self._learn(message)
-        venue_ts_ms = timestamp_ms(message.timestamp)
-        levels = levels_of(message.bids, message.asks)
-        tracked.is_confirmed = True
-        tracked.ask_again_at = None
-        if not tracked.book.is_seeded:
-            self.counters.seeds += 1
-            tracked.buffer.clear()
-        if venue_ts_ms >= tracked.book.venue_ts_ms:
-            self._replace(tracked, levels, venue_ts_ms)
-        return True
 
     def _seed(self, tracked: Tracked, full: FullBook, asked_at: Millis) -> None:
         """Give a token its first book and apply what arrived meanwhile; same stamps again do no harm."""
@@ -328,12 +233,7 @@ class Shelf:
         tracked.book.replace(full.levels, full.venue_ts_ms, at_ms)
         for venue_ts_ms, changed in buffered:
             if venue_ts_ms >= tracked.book.venue_ts_ms:
-                tracked.book.change_many(changed, venue_ts_ms, at_ms)
-        self._changed(tracked)
-
-    def _replace(self, tracked: Tracked, levels: dict[Quote, Shares], venue_ts_ms: Millis) -> None:
-        tracked.carried = None
-        tracked.book.replace(levels, venue_ts_ms, self.now_ms())
+                tracked.book.change_many(changed.items(), venue_ts_ms, at_ms)
         self._changed(tracked)
 
     def _changed(self, tracked: Tracked) -> None:
@@ -355,44 +255,3 @@ class Shelf:
             return
         tracked.book.settle(self.now_ms())
         tracked.wake()
-
-    def _announce(self, message: MarketMessage) -> None:
-        kind = message.event_type
-        token_ids = tuple(message.assets_ids)
-        if kind == "tick_size_change":
-            tick_size = abs(QUOTES_OF_SIDE["BUY"][message.new_tick_size])
-            if terms := self.terms.get(message.market):
-                terms.tick_size = message.new_tick_size
-            self._tell(TickSizeChanged(condition_id=message.market, token_id=message.asset_id, tick_size=tick_size))
-        elif kind == "last_trade_price":
-            if terms := self.terms.get(message.market):
-                terms.note_trade(message.price)
-                if not self.tape.note_print(message, self.now_ms()):
-                    self._quarantine("MALFORMED_MESSAGE", f"print of {message.asset_id}".encode())
-        elif kind == "new_market":
-            self._on_event(MarketListed(condition_id=message.market, token_ids=token_ids))
-        elif kind == "market_resolved":
-            winner = message.winning_asset_id if message.winning_asset_id in token_ids else None
-            self._tell(MarketResolved(condition_id=message.market, token_ids=token_ids, winning_token_id=winner))
-            self.terms.pop(message.market, None)
-            for token_id in token_ids:
-                self._forget(token_id)
-
-    def _tell(self, event: TickSizeChanged | MarketResolved) -> None:
-        if event.condition_id in self.terms:
-            self.tape.note(event.condition_id, event, self.now_ms())
-        self._on_event(event)
-
-    def _unreadable(self, tracked: Tracked, error: Exception) -> None:
-        self._quarantine("MALFORMED_MESSAGE", f"price_change of {tracked.token_id}: {error}".encode())
-        self.doubt(tracked, "an unreadable change")
-
-    def _quarantine(self, code: str, payload: bytes) -> None:
-        self.counters.malformed += 1
-        self._sample(code, payload[:500].decode(errors="replace"))
-
-    def _sample(self, what: str, payload: str) -> None:
-        self._samples += 1
-        if self._samples <= SAMPLES_MAX:
-            log.warning("books.quarantined", what=what, payload=payload)
-            self._note("QUARANTINED", {"what": what, "payload": payload})

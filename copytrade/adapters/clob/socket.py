@@ -104,6 +104,10 @@ class MarketSocket:
         self.opened_at: Millis = 0
         self.proven_at: Millis = 0
         """When the connection was last known to carry data; monotonic. Zero before it ever did."""
+        self.heard_at: Millis = 0
+        """When the newest frame arrived; monotonic."""
+        self.frames = 0
+        """How many were handed over."""
         self._url = url
         self._clock = clock
         self._gate = gate
@@ -114,7 +118,6 @@ class MarketSocket:
         self._wanted_changed = asyncio.Event()
         self._given_up: asyncio.Future[str] | None = None
         self._failures = 0
-        self._heard_at: Millis = 0
 
     @property
     def room(self) -> int:
@@ -175,7 +178,7 @@ class MarketSocket:
 
     async def _serve(self, connection: Connection) -> str:
         self.is_open = True
-        self.opened_at = self._heard_at = self._clock.monotonic_ms()
+        self.opened_at = self.heard_at = self._clock.monotonic_ms()
         self._given_up = asyncio.get_running_loop().create_future()
         parts: list[asyncio.Future[str]] = [
             asyncio.ensure_future(part)
@@ -190,16 +193,15 @@ class MarketSocket:
             await asyncio.gather(*parts, return_exceptions=True)
 
     async def _read(self, connection: Connection) -> str:
-        frames = 0
         while True:
             frame = await connection.recv(decode=False)
-            self._heard_at = self._clock.monotonic_ms()
+            self.heard_at = self._clock.monotonic_ms()
             if isinstance(frame, str):
                 frame = frame.encode()
             if len(frame) > 4 or frame.strip() not in (b"PONG", b""):
                 self._on_frame(self, frame)
-            frames += 1
-            if frames % FRAMES_BEFORE_YIELD == 0:
+                self.frames += 1
+            if self.frames % FRAMES_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
 
     async def _subscribe(self, connection: Connection) -> str:
@@ -222,7 +224,7 @@ class MarketSocket:
     async def _keep_alive(self, connection: Connection) -> str:
         while True:
             await self._clock.sleep_ms(PING_INTERVAL_MS)
-            if self._clock.monotonic_ms() - self._heard_at > SILENCE_MAX_MS:
+            if self._clock.monotonic_ms() - self.heard_at > SILENCE_MAX_MS:
                 raise DeadConnectionError("not even a PONG")
             await connection.send("PING")
 

@@ -1,4 +1,4 @@
-"""What is kept of one tracked token beside its book, and the figures of the whole store."""
+"""What is kept of one book beside its levels, its two outcomes, and the figures of the whole store."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from copytrade.adapters.clob.wire import MIRRORED_QUOTES_OF_SIDE, QUOTES_OF_SIDE
+from copytrade.domain.book_history import mirrored_levels
 from copytrade.domain.order_book import LiveBook
 
 if TYPE_CHECKING:
     from copytrade.adapters.clob.rest import FullBook
     from copytrade.adapters.clob.socket import MarketSocket
     from copytrade.adapters.clob.wire import MarketMessage
+    from copytrade.domain.book import BookSnapshot
     from copytrade.domain.book_history import Quote
     from copytrade.domain.units import Millis, Shares
 
@@ -24,10 +27,8 @@ BUFFERED_MESSAGES_MAX: Final = 500
 class BookCounters:
     """What happened since the start."""
 
-    plain_messages: int = 0
-    """Frames with one price change, not counted with the others."""
-    frames: int = 0
     messages: int = 0
+    """All but the plain price changes, which are a frame each."""
     unknown_messages: int = 0
     malformed: int = 0
     late_messages: int = 0
@@ -65,7 +66,11 @@ class Agreement(Enum):
 
 
 class Tracked:
-    """One token: its book, where it comes from and when it was last known true (monotonic)."""
+    """One book: where it comes from and when it was last known true (monotonic).
+
+    It is the book of the outcome `token_id`, which is what the venue is asked for; the other outcome of its
+    market, if there are two, sees the same book mirrored.
+    """
 
     __slots__ = (
         "ask_again_at",
@@ -82,6 +87,7 @@ class Tracked:
         "known_true_at",
         "moved_at",
         "named_at",
+        "outcomes",
         "seed_tries",
         "settle_timer",
         "snapshot_ts_ms",
@@ -95,6 +101,7 @@ class Tracked:
     def __init__(self, token_id: str, *, history_ms: Millis, revision: int, now: Millis) -> None:
         """Start without a book, above a revision."""
         self.token_id = token_id
+        self.outcomes = [Outcome(self, token_id, is_mirrored=False)]
         self.book = LiveBook(token_id, history_ms=history_ms, revision=revision)
         self.socket: MarketSocket | None = None
         self.epoch = 0
@@ -116,11 +123,30 @@ class Tracked:
         self.ask_again_at: Millis | None = None
         """When to ask for its book next: a missing seed, a doubt, a confirmation."""
         self.seed_tries = 0
-        self.buffer: list[tuple[Millis, list[tuple[Quote, Shares]]]] = []
+        self.buffer: list[tuple[Millis, dict[Quote, Shares]]] = []
         self.dropped_ts_ms: Millis = 0
         """The newest stamp that did not fit into the buffer."""
         self.waiters: list[asyncio.Future[None]] = []
         self.settle_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def token_ids(self) -> tuple[str, ...]:
+        """The tokens whose book this is."""
+        return tuple(outcome.token_id for outcome in self.outcomes)
+
+    def pair_with(self, twin_id: str) -> Outcome:
+        """Let the market's other outcome see this book too."""
+        twin = Outcome(self, twin_id, is_mirrored=True)
+        twin.twin_id = self.token_id
+        self.outcomes[0].twin_id = twin_id
+        self.outcomes.append(twin)
+        return twin
+
+    def part(self) -> str:
+        """Keep the book for its own outcome alone; return the token of the other."""
+        twin = self.outcomes.pop()
+        self.outcomes[0].twin_id = ""
+        return twin.token_id
 
     def wake(self) -> None:
         """Wake everyone who waits for a change."""
@@ -155,6 +181,48 @@ class Tracked:
         if not past or any(_levels_of(state.bids, state.asks) == full.levels for state in past):
             return Agreement.PAST
         return Agreement.DIFFERENT
+
+
+class Outcome:
+    """A token and the book it is traded on, read in the token's own prices."""
+
+    __slots__ = ("_seen", "_shown", "is_mirrored", "quotes", "quotes_of_twin", "token_id", "tracked", "twin_id")
+
+    def __init__(self, tracked: Tracked, token_id: str, *, is_mirrored: bool) -> None:
+        self.tracked = tracked
+        self.token_id = token_id
+        self.twin_id = ""
+        """The other outcome of the same book, "" if there is none."""
+        self.is_mirrored = is_mirrored
+        self.quotes, self.quotes_of_twin = QUOTES_OF_SIDE, MIRRORED_QUOTES_OF_SIDE
+        """The book's own quotes by the sides and prices of this token, and of the other."""
+        if is_mirrored:
+            self.quotes, self.quotes_of_twin = self.quotes_of_twin, self.quotes
+        self._seen: BookSnapshot | None = None
+        self._shown: BookSnapshot | None = None
+
+    def latest(self) -> BookSnapshot | None:
+        """Return the newest settled state, None while there is no book."""
+        state = self.tracked.book.latest()
+        if not self.is_mirrored or state is None:
+            return state
+        if state is not self._seen:
+            self._seen, self._shown = state, state.mirrored(self.token_id)
+        return self._shown
+
+    def book_at(self, at_ms: Millis) -> BookSnapshot | None:
+        """Return the settled state that was the newest at that instant, None if none is kept."""
+        state = self.tracked.book.book_at(at_ms)
+        return state.mirrored(self.token_id) if self.is_mirrored and state is not None else state
+
+    def states_after(self, revision: int) -> tuple[BookSnapshot, ...]:
+        """Return every kept settled state newer than `revision`, oldest first."""
+        states = self.tracked.book.states_after(revision)
+        return tuple(state.mirrored(self.token_id) for state in states) if self.is_mirrored else states
+
+    def levels(self, listed: dict[Quote, Shares]) -> dict[Quote, Shares]:
+        """Return levels that the venue lists for this token as the book has them."""
+        return mirrored_levels(listed) if self.is_mirrored else listed
 
 
 def _levels_of(bids: tuple[tuple[int, int], ...], asks: tuple[tuple[int, int], ...]) -> dict[Quote, Shares]:

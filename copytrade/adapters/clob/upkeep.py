@@ -68,8 +68,8 @@ class Upkeep:
         """Ask for the books that are missing or in doubt, all that are due in one request; never ends."""
         while True:
             now = self._clock.monotonic_ms()
-            tokens = self._shelf.tokens.values()
-            due = [one for one in tokens if one.ask_again_at is not None and one.ask_again_at <= now]
+            books = self._shelf.books.values()
+            due = [one for one in books if one.ask_again_at is not None and one.ask_again_at <= now]
             # Those somebody waits for come first.
             due.sort(key=lambda one: not one.waiters)
             if due:
@@ -101,7 +101,7 @@ class Upkeep:
                     self._retry(tracked)
             return False
         for tracked, epoch in epochs.items():
-            if self._shelf.tokens.get(tracked.token_id) is tracked and tracked.epoch == epoch:
+            if self._shelf.books.get(tracked.token_id) is tracked and tracked.epoch == epoch:
                 self._take(tracked, found.get(tracked.token_id), asked_at=asked_at, is_poll=is_poll)
         return True
 
@@ -130,7 +130,7 @@ class Upkeep:
         """Compare every book with the venue's once per interval; never ends."""
         while True:
             await self._clock.sleep_ms(interval_ms)
-            seeded = [tracked for tracked in self._shelf.tokens.values() if tracked.book.is_seeded]
+            seeded = [tracked for tracked in self._shelf.books.values() if tracked.book.is_seeded]
             for start in range(0, len(seeded), BOOKS_PER_REQUEST):
                 batch = [one for one in seeded[start : start + BOOKS_PER_REQUEST] if one.book.is_seeded]
                 if batch and await self.ask(batch, what="resync"):
@@ -142,7 +142,7 @@ class Upkeep:
         """Ask for every tracked book once per interval; never ends."""
         while True:
             started = self._clock.monotonic_ms()
-            tracked = list(self._shelf.tokens.values())
+            tracked = list(self._shelf.books.values())
             for start in range(0, len(tracked), BOOKS_PER_REQUEST):
                 seeded = [one for one in tracked[start : start + BOOKS_PER_REQUEST] if one.book.is_seeded]
                 if seeded:
@@ -205,8 +205,8 @@ class Upkeep:
 
     def _sample(self, socket: MarketSocket) -> list[Tracked]:
         """Return the tokens of a socket that are likeliest to have moved: what changed last, then by turns."""
-        tokens = [self._shelf.tokens[token_id] for token_id in socket.wanted if token_id in self._shelf.tokens]
-        seeded = [tracked for tracked in tokens if tracked.book.is_seeded]
+        books = [self._shelf.books[token_id] for token_id in socket.wanted if token_id in self._shelf.books]
+        seeded = [tracked for tracked in books if tracked.book.is_seeded]
         seeded.sort(key=lambda tracked: tracked.book.venue_ts_ms, reverse=True)
         lively, rest = seeded[: PROBED_TOKENS // 2], seeded[PROBED_TOKENS // 2 :]
         rest.sort(key=lambda tracked: tracked.known_true_at)

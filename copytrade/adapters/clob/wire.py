@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from copytrade.domain.book_history import mirrored_quote
 from copytrade.domain.units import MICRO, parse_micro
 
 if TYPE_CHECKING:
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from copytrade.domain.book_history import Quote
     from copytrade.domain.units import Millis, Price, Shares
 
-KNOWN_KINDS: Final = frozenset(
-    {"book", "price_change", "last_trade_price", "tick_size_change", "best_bid_ask", "new_market", "market_resolved"}
-)
+Kind: TypeAlias = Literal[
+    "book", "price_change", "last_trade_price", "tick_size_change", "best_bid_ask", "new_market", "market_resolved"
+]
+KNOWN_KINDS: Final = frozenset(get_args(Kind))
 CACHED_TEXTS_MAX: Final = 20_000
-PLAIN_BYTES_MAX: Final = 2_048
+PLAIN_BYTES_MAX: Final = 1_000
 """A price change of both outcomes has some 600 bytes; longer frames are mostly full books."""
+PLAIN_SIZE_LIMIT: Final = 10**9
+"""Decimals of up to fifteen digits survive being read as a float: six after the point, nine before it."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SIZE_LIMIT: Final = 2**63
 """The history keeps sizes in 64 bits."""
@@ -65,20 +69,23 @@ class WireBook(msgspec.Struct, gc=False):
 
 
 class PlainChange(msgspec.Struct, gc=False):
-    """What moves a book of a change, its numbers still to be held against exact ones."""
+    """What moves a book of a change; `size` is still to be held against an exact number."""
 
     asset_id: str
-    price: float
-    size: float
+    price: str
+    size: Annotated[float, msgspec.Meta(lt=PLAIN_SIZE_LIMIT)]
     side: Literal["BUY", "SELL"]
 
 
 class PlainFrame(msgspec.Struct, gc=False):
-    """A frame with today's price change alone, nearly all that the venue sends; of others only the kind is read."""
+    """A frame with one change of a market, told once for each outcome: nearly all that the venue sends.
 
-    price_changes: list[PlainChange] = []
-    timestamp: Annotated[int, msgspec.Meta(ge=EARLIEST_MS)] = EARLIEST_MS
-    event_type: str = ""
+    Of any other known kind there are no changes here; it is not worth an error, which would cost more than reading it.
+    """
+
+    timestamp: Annotated[int, msgspec.Meta(ge=EARLIEST_MS)]
+    event_type: Kind
+    price_changes: tuple[PlainChange, PlainChange] | None = None
 
 
 class MarketMessage(msgspec.Struct, gc=False):
@@ -114,27 +121,15 @@ class _Kind(msgspec.Struct):
     event_type: str = ""
 
 
-_decode_plain = msgspec.json.Decoder(PlainFrame, strict=False).decode
+decode_plain = msgspec.json.Decoder(PlainFrame, strict=False).decode
+"""Return a frame of that one shape; raises one of UNREADABLE if it is any other."""
+
 _decode_frame = msgspec.json.Decoder(MarketMessage | list[MarketMessage]).decode
 _decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(MarketMessage).decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 _decode_books = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_book = msgspec.json.Decoder(WireBook).decode
-
-
-def decode_plain(frame: bytes) -> PlainFrame | None:
-    """Return a frame with one price change and at most one level of a token, None if it is anything else."""
-    if len(frame) > PLAIN_BYTES_MAX:
-        return None
-    try:
-        message = _decode_plain(frame)
-    except UNREADABLE:
-        return None
-    changes = message.price_changes
-    if len(changes) == 2:
-        return message if changes[0].asset_id != changes[1].asset_id and message.event_type == "price_change" else None
-    return message if len(changes) == 1 and message.event_type == "price_change" else None
 
 
 def decode_frame(frame: bytes) -> tuple[Sequence[MarketMessage], Sequence[bytes]]:
@@ -156,11 +151,11 @@ def decode_frame(frame: bytes) -> tuple[Sequence[MarketMessage], Sequence[bytes]
         raise MalformedFrameError(str(error)) from error
 
 
-def last_change(carried: bytes | MarketMessage, token_id: str) -> tuple[MarketMessage, WireChange]:
-    """Return an applied message of price changes and the last of them that is about a token."""
+def last_changes(carried: bytes | MarketMessage) -> tuple[MarketMessage, dict[str, WireChange]]:
+    """Return an applied message of price changes and the last of them about each token."""
     message = _decode_one(carried) if isinstance(carried, bytes) else carried
     changes = message.price_changes or old_changes(message)
-    return message, next(change for change in reversed(changes) if (change.asset_id or message.asset_id) == token_id)
+    return message, {change.asset_id or message.asset_id: change for change in changes}
 
 
 def old_changes(message: MarketMessage) -> Sequence[WireChange]:
@@ -269,34 +264,27 @@ class _Quotes(dict[str, "Quote"]):
         return quote
 
 
-BIDS: Final = _Quotes(1)
-ASKS: Final = _Quotes(-1)
-SIZES: Final = _Sizes()
-QUOTES_OF_SIDE: Final[Mapping[str, Mapping[str, Quote]]] = {"BUY": BIDS, "SELL": ASKS}
-"""By side, then by the text of the price; raises KeyError for another side, ValueError for a bad price."""
+class _MirroredQuotes(dict[str, "Quote"]):
+    """The same for the other outcome of a market, in quotes of the first."""
 
-
-class _PlainQuotes(dict[float, "Quote"]):
-    """Quotes of one side by their price as a float, rounded once and held against it."""
-
-    def __init__(self, sign: int) -> None:
+    def __init__(self, quotes: _Quotes) -> None:
         super().__init__()
-        self._sign = sign
+        self._quotes = quotes
 
-    def __missing__(self, number: float) -> Quote:
-        price = round(number * MICRO)
-        if not 0 < price < MICRO or price / MICRO != number:
-            raise ValueError(f"not a price between 0 and 1: {number}")
+    def __missing__(self, text: str) -> Quote:
         if len(self) >= CACHED_TEXTS_MAX:
             self.clear()
-        quote = self[number] = self._sign * price
+        quote = self[text] = mirrored_quote(self._quotes[text])
         return quote
 
 
-PLAIN_BIDS: Final = _PlainQuotes(1)
-PLAIN_ASKS: Final = _PlainQuotes(-1)
-PLAIN_SIZE_LIMIT: Final = 10**15
-"""Decimals of up to fifteen digits survive being read as a float: six after the point, nine before it."""
+BIDS: Final = _Quotes(1)
+ASKS: Final = _Quotes(-1)
+SIZES: Final = _Sizes()
+QuotesOfSide: TypeAlias = "Mapping[str, Mapping[str, Quote]]"
+"""Quotes by side, then by the text of the price; raises KeyError for another side, ValueError for a bad price."""
+QUOTES_OF_SIDE: Final[QuotesOfSide] = {"BUY": BIDS, "SELL": ASKS}
+MIRRORED_QUOTES_OF_SIDE: Final[QuotesOfSide] = {"BUY": _MirroredQuotes(BIDS), "SELL": _MirroredQuotes(ASKS)}
 
 
 def levels_of(bids: Sequence[WireLevel], asks: Sequence[WireLevel]) -> dict[Quote, Shares]:
@@ -304,10 +292,10 @@ def levels_of(bids: Sequence[WireLevel], asks: Sequence[WireLevel]) -> dict[Quot
 
     :raises ValueError: a price or a size is not a number in its range.
     """
-    bid_of, ask_of, size_of = BIDS.__getitem__, ASKS.__getitem__, SIZES.__getitem__
-    levels = {bid_of(level.price): size_of(level.size) for level in bids}
+    bid_at, ask_at, size_of = BIDS, ASKS, SIZES
+    levels = {bid_at[level.price]: size_of[level.size] for level in bids}
     for level in asks:
-        levels[ask_of(level.price)] = size_of(level.size)
+        levels[ask_at[level.price]] = size_of[level.size]
     return levels if all(levels.values()) else {quote: size for quote, size in levels.items() if size}
 
 

@@ -99,6 +99,11 @@ class GammaRegistry(MarketRegistry):
         if market.payouts is None:
             self._resolve(market, payouts)
 
+    def twin_of(self, token_id: str) -> str | None:
+        """Return the other token of a market of two, from memory; None if it is not known or there is none."""
+        market = self.market_of(token_id)
+        return None if market is None else market.twin_of(token_id)
+
     def top_tokens(self, markets: int) -> tuple[str, ...]:
         return tuple(token.token_id for market in islice(self._by_liquidity(), markets) for token in market.tokens)
 
@@ -136,7 +141,7 @@ class GammaRegistry(MarketRegistry):
         tries = 0
         while not self._is_loaded:
             try:
-                self._catalogue.load(await self._keeper.store.markets())
+                await self._keeper.load()
                 self._is_loaded = True
             except LedgerUnavailableError as error:
                 tries += 1

@@ -143,6 +143,7 @@ class Sync:
         if walk.progress.pages % CHECKPOINT_PAGES == 0 and not walk.is_done:
             await self._keeper.save()
             await self._keeper.store.save_registry_sync(walk.progress)
+            self._keeper.spare_the_collector()
         now = self._clock.monotonic_ms()
         if self._told_at is None or now - self._told_at >= PROGRESS_INTERVAL_MS:
             self._told_at = now

@@ -54,12 +54,16 @@ def line_of(happening: Happening) -> str:
             return _settled(happening)
         case OrderEnded():
             return _ended(happening)
-        case Noted(code=code, detail=detail) if code.endswith(wording.PROGRESS):
-            return f"READING {wording.progress(code, detail)}"
         case Noted():
-            return f"NOTE    {happening.code} {json.dumps(happening.detail, default=str)[:500]}"
+            return _noted(happening)
         case _:
             assert_never(happening)
+
+
+def _noted(noted: Noted) -> str:
+    if noted.code.endswith(wording.PROGRESS):
+        return f"READING {wording.progress(noted.code, noted.detail)}"
+    return f"NOTE    {noted.code} {json.dumps(noted.detail, default=str)[:500]}"
 
 
 def _fill_words(happening: FillDetected | FillJoined) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from copytrade.sandbox.book import Book, own_price
 from copytrade.sandbox.events import BUY
 from copytrade.sandbox.exchange import LEGS_PER_CALL_MAX
-from copytrade.sandbox.fees import taker_fee_down
+from copytrade.sandbox.fees import sweep_fee_down
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.matching import Leg, would_cross
 from copytrade.sandbox.micro import ONE
@@ -72,7 +72,7 @@ def _fee(market: Market, legs: list[tuple[int, int]]) -> int:
     total = 0
     for start in range(0, len(legs), LEGS_PER_CALL_MAX):
         call = legs[start : start + LEGS_PER_CALL_MAX]
-        total += taker_fee_down(
+        total += sweep_fee_down(
             size=sum(size for size, _ in call),
             collateral=sum(paid for _, paid in call),
             rate=market.fees.rate,

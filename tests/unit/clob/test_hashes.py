@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from copytrade.adapters.clob.bookstore import BookSource
-from copytrade.adapters.clob.hashes import Terms
+from copytrade.adapters.clob.hashes import Terms, hashes
 from tests.contract.test_book_store import Story, seeded, tell, wait_ms
 from tests.unit.clob.fake_venue import MARKET, YES, Desk
 
@@ -148,9 +148,11 @@ def test_the_price_of_a_new_trade_is_part_of_the_hash() -> None:
 
 
 @pytest.mark.parametrize("price", ["x", "1e999999", "NaN"])
-def test_a_trade_price_that_is_none_is_not_remembered(price: str) -> None:
-    terms = Terms()
+def test_a_trade_price_that_is_none_does_no_harm(price: str) -> None:
+    terms = Terms(tick_size="0.01", min_order_size="5", neg_risk=False)
+    terms.note_trade("0.5")
+    [expected] = hashes({}, terms, market=MARKET, token_id=YES, timestamp="1")
 
     terms.note_trade(price)
 
-    assert terms.trade_prices in {(), ("NaN",)}
+    assert expected in list(hashes({}, terms, market=MARKET, token_id=YES, timestamp="1"))
