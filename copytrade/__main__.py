@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from copytrade import app
-from copytrade.cli import accounting, database, demonstration, doctor, following, reading, service
+from copytrade.cli import accounting, database, demonstration, doctor, following, halting, limits, reading, service
 from copytrade.cli.output import complain
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError, UnknownLeaderError
@@ -45,6 +45,9 @@ def build() -> typer.Typer:
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)
     verbs.command("doctor")(doctor.doctor)
+    verbs.command("halt")(halting.halt)
+    verbs.command("resume")(halting.resume)
+    verbs.add_typer(limits.verbs, name="limits", help="What is limited: list, set.")
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs
 

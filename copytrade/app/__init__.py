@@ -4,6 +4,7 @@ from copytrade.app.doctor import open_checks
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
+from copytrade.app.operating import limits_in_force, operator
 from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
 from copytrade.app.sources import POLYGON_CHAIN_ID
@@ -16,6 +17,7 @@ __all__ = [
     "build_rules",
     "build_worker",
     "configure_logging",
+    "limits_in_force",
     "line_notifier",
     "log_traceback",
     "new_leader",
@@ -24,6 +26,7 @@ __all__ = [
     "open_rank",
     "open_reports",
     "open_verify",
+    "operator",
     "schema_state",
     "system_clock",
     "table_notifier",

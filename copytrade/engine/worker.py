@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from copytrade.engine.account import Account
     from copytrade.engine.decide import Decide
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from copytrade.engine.money import Money
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
+    from copytrade.engine.risk import Risk
+    from copytrade.engine.risk_events import RiskEvents
     from copytrade.engine.roll import LedgerRoll
     from copytrade.engine.tracking import Tracking
     from copytrade.engine.unmatched import Unmatched
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Every stage, wired; `sources` by name."""
+    """Every stage, wired; `sources` by name, and `chores`, loops beside the stages, by theirs."""
 
     ledger: Ledger
     roll: LedgerRoll
@@ -41,6 +43,8 @@ class Worker:
     tracking: Tracking
     portfolio: Portfolio
     money: Money
+    risk: Risk
+    risk_events: RiskEvents
     sources: Mapping[str, LeaderFillSource]
     ingest: Ingest
     leader_events: LeaderEvents
@@ -54,6 +58,7 @@ class Worker:
     unmatched: Unmatched | None
     transfers: LeaderTransfers | None
     """There are these where the chain is read."""
+    chores: Mapping[str, Callable[[], Coroutine[None, None, None]]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -63,11 +68,16 @@ class Worker:
         await self.roll.refresh()
         await self.portfolio.load(self.ledger)
         await self.decide.load()
+        await self.risk.load()
         self.notes.take("STARTED", {"leaders": len(self.roll.leaders()), "sources": sorted(self.sources)})
         if not self.roll.leaders():
             self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.notes.run(), name="notes")
+            loops.create_task(self.risk_events.run(), name="risk-events")
+            loops.create_task(self.risk.run(), name="risk")
+            for name, chore in self.chores.items():
+                loops.create_task(chore(), name=name)
             loops.create_task(self.registry.run(), name="registry")
             loops.create_task(self.books.run(), name="books")
             loops.create_task(self.tracking.run(), name="tracking")

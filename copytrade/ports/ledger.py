@@ -13,6 +13,7 @@ from copytrade.domain.orders import OrderType
 from copytrade.ports.accounts import AccountStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
+from copytrade.ports.risk import RiskStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +75,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, AccountStore, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, AccountStore, RiskStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:

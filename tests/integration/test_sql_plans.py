@@ -75,6 +75,9 @@ async def test_no_query_of_the_hot_path_reads_a_whole_table(tmp_path: Path) -> N
             await ledger.recent_tokens(since_ms=NOW_MS)
             await ledger.fills_of(LEADER, YES, since_ms=NOW_MS)
             await ledger.leader_events_of(LEADER)
+            await ledger.copied_moves("copy", "paper", since_ms=NOW_MS)
+            await ledger.copied_attempts("copy", "paper", since_ms=NOW_MS)
+            await ledger.day_figures("copy", "paper", from_ms=NOW_MS, to_ms=NOW_MS + 86_400_000)
 
     assert len(statements) > 20
     assert scans(tmp_path / "ledger.db", statements) == []

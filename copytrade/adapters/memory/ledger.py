@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from copytrade.adapters.memory.accounts import MemoryAccounts
+from copytrade.adapters.memory.risk import MemoryRisk
 from copytrade.adapters.memory.state import Event
 from copytrade.ports.leader_fills import CursorScope
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import RegistrySync
 
 
-class MemoryLedger(MemoryAccounts, Ledger):
+class MemoryLedger(MemoryRisk, Ledger):
     """No method waits, so each is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:

@@ -149,7 +149,7 @@ def migrated(connection: Connection) -> frozenset[str]:
 
 def settlements(connection: Connection, owner: Owner) -> tuple[PositionSettlement, ...]:
     """Return the settlements of one position, in order."""
-    return tuple(entry for _, entry in _settled(connection, owner))
+    return tuple(entry for _, entry in settled_of(connection, owner))
 
 
 def add_equity_point(connection: Connection, point: EquityPoint, marks: Mapping[str, Price | None]) -> None:
@@ -287,7 +287,7 @@ def _filled(connection: Connection, attempt_id: UUID) -> Shares:
 def _stakes(connection: Connection, owner: Owner) -> Stakes:
     """Fold whose fills a position stands on from all that moved it."""
     entries: list[tuple[int, CopiedShares | PositionSettlement]] = [*_copied(connection, owner)]
-    entries += _settled(connection, owner)
+    entries += settled_of(connection, owner)
     return stakes_after(entry for _, entry in sorted(entries, key=lambda one: one[0]))
 
 
@@ -305,7 +305,8 @@ def _copied(connection: Connection, owner: Owner) -> list[tuple[int, CopiedShare
     ]
 
 
-def _settled(connection: Connection, owner: Owner) -> list[tuple[int, PositionSettlement]]:
+def settled_of(connection: Connection, owner: Owner) -> list[tuple[int, PositionSettlement]]:
+    """Return the settlements of one position, each after its place among all that moved it."""
     rows = connection.execute(
         select(settlement).where(*_is_of(settlement, owner)).order_by(settlement.c.position_ordinal)
     ).all()
