@@ -211,13 +211,13 @@ class OneLife:
         self.breaches += breaches(found, (Limit(name, EVERYTHING, value) for name, value in STRICT.items()))
 
 
-def a_busy_time(*, bursts: int) -> Callable[[Stage], Any]:
+def a_busy_time(*, bursts: int, first_log: int) -> Callable[[Stage], Any]:
     """Return a script of two leaders who buy and sell six tokens at the same time, in bursts."""
 
     async def script(stage: Stage) -> None:
         for token_id in BY_TOKEN:
             await stage.books.show(a_book(token_id=token_id, asks="0.50:20.123457 0.51:30.7 0.53:1000"))
-        log = 0
+        log = first_log
         for burst in range(bursts):
             for token_id in BY_TOKEN:
                 for leader in (LEADER, OTHER):
@@ -231,11 +231,11 @@ def a_busy_time(*, bursts: int) -> Callable[[Stage], Any]:
     return script
 
 
-async def lived(ledger: MemoryLedger, *, bursts: int, last_write: int | None = None) -> OneLife:
+async def lived(ledger: MemoryLedger, *, bursts: int, last_write: int | None = None, first_log: int = 0) -> OneLife:
     """Run a worker until the time is over or the ledger is."""
     life = OneLife(ledger, last_write=last_write)
     stage = Stage(ledger=cast("Any", life), registry=FakeRegistry(*MARKETS), limits=STRICT, order_ttl_ms=1_000)
-    await live(stage, a_busy_time(bursts=bursts))
+    await live(stage, a_busy_time(bursts=bursts, first_log=first_log))
     return life
 
 
@@ -269,7 +269,7 @@ def test_killed_after_any_commit_no_limit_is_passed_then_or_later() -> None:
     async def killed(after: int) -> None:
         ledger = await a_ledger()
         first = await lived(ledger, bursts=1, last_write=after)
-        second = await lived(ledger, bursts=1)
+        second = await lived(ledger, bursts=1, first_log=100)
         assert first.writes == after
         assert first.breaches + second.breaches == [], f"killed after commit {after}"
 
