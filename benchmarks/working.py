@@ -28,6 +28,7 @@ from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
 from copytrade.domain.mirroring import parse_policies
+from copytrade.domain.risk import LimitName
 from copytrade.domain.sizing import SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.engine.decide import Approved, Decide, Waits
@@ -40,7 +41,8 @@ from copytrade.engine.mirror import Mirror
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.ports.books import BookStore
-from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues
+from tests.fakes import FakeActivity, FakeBooks, FakeRegistry, FakeWalletValues, ScriptedSource
+from tests.flow.guarding import a_guard
 from tests.makers import a_book, a_leader, a_market, micro
 
 CHAIN_ID = 137
@@ -60,6 +62,9 @@ RULES = CopyRules(
     carry_max_age_ms=600_000,
     order_window_ms=60_000,
 )
+LIMITS = dict.fromkeys((name for name in LimitName if name is not LimitName.LOSS_STREAK_COOLDOWN_MS), 10**6)
+LIMITS |= {name: 10**15 for name in LIMITS if name.is_usdc}
+"""Every limit in force, and none so near that it would cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +135,8 @@ def _stages(
         "inbox": Inbox(),
         "clock": clock,
     }
+    idle = ScriptedSource()
+    guard = a_guard(executor=executor, books=books, polygon=idle, limits=LIMITS, **facts)
     waits = Waits(unmapped_ms=5_000, book_ms=5_000)
     known = {name: facts[name] for name in ("ledger", "roll", "notifier", "clock")}
     ingest = Ingest(**facts)
@@ -147,6 +154,7 @@ def _stages(
         ),
         executor=executor,
         orders=orders,
+        risk=guard.risk,
         **facts,
     )
     return ingest, decide

@@ -19,6 +19,8 @@ from copytrade.cli import (
     doctor,
     explaining,
     following,
+    halting,
+    limits,
     reading,
     replaying,
     service,
@@ -59,6 +61,9 @@ def build() -> typer.Typer:
     verbs.command("stats")(statistics.stats)
     verbs.command("explain")(explaining.explain)
     verbs.command("replay")(replaying.replay)
+    verbs.command("halt")(halting.halt)
+    verbs.command("resume")(halting.resume)
+    verbs.add_typer(limits.verbs, name="limits", help="What is limited: list, set.")
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs
 

@@ -19,6 +19,7 @@ from copytrade.ports.leader_transfers import LeaderTransfers, SharesMoved
 from copytrade.ports.markets import MarketRegistry
 from copytrade.ports.notifier import Notifier
 from copytrade.ports.resolutions import ResolutionFeed
+from copytrade.ports.risk import HaltSwitch, VenueTime, VenueTimeUnavailableError
 from copytrade.ports.wallet_values import WalletValues
 from copytrade.ports.witnesses import TransactionWitness, WitnessUnavailableError
 
@@ -34,6 +35,10 @@ class FakeRegistry(MarketRegistry):
         self.completed: list[str] = []
         self.liquid: list[str] = []
         self.successors: dict[str, tuple[str, Market]] = {}
+        self.age: int | None = 0
+
+    def age_ms(self) -> int | None:
+        return self.age
 
     def market_of(self, token_id: str) -> Market | None:
         return self.known.get(token_id)
@@ -121,6 +126,31 @@ class FakeBooks(BookStore):
 
     async def run(self) -> None:
         await asyncio.Event().wait()
+
+
+class FakeSwitch(HaltSwitch):
+    """A switch that a test throws with a text, and takes back by setting none."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def throw(self, text: str) -> None:
+        self.text = text
+
+    def thrown(self) -> str | None:
+        return self.text
+
+
+class FakeVenueTime(VenueTime):
+    """A venue's clock that ours is `skew` ahead of; None: it does not answer."""
+
+    def __init__(self) -> None:
+        self.skew: int | None = 0
+
+    async def skew_ms(self) -> int:
+        if self.skew is None:
+            raise VenueTimeUnavailableError("no answer")
+        return self.skew
 
 
 class ScriptedSource(LeaderFillSource):

@@ -5,6 +5,7 @@ from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
 from copytrade.app.metrics import open_observatory
+from copytrade.app.operating import limits_in_force, operator
 from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
 from copytrade.app.recording import open_recording
@@ -21,6 +22,7 @@ __all__ = [
     "build_rules",
     "build_worker",
     "configure_logging",
+    "limits_in_force",
     "line_notifier",
     "log_traceback",
     "new_leader",
@@ -33,6 +35,7 @@ __all__ = [
     "open_statistics",
     "open_stories",
     "open_verify",
+    "operator",
     "replay",
     "schema_state",
     "system_clock",

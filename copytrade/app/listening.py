@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def configure_logging(*, level: int = logging.INFO) -> None:
     """Send log events from `level` up to standard error, one line each; tracebacks come at debug level."""
+    # At INFO it writes the URL of every request, and some URLs hold a key.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -22,6 +22,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.replayed_ledger import Gates, ReplayedLedger, timeless
+from copytrade.engine.replayed_risk import ReplayedRisk
 from copytrade.engine.replaying import Replay, ReplayedDecide, in_order
 from copytrade.engine.session import FORMAT, KINDS, Began, BookAged, Closed, Filled, Made, Placed
 from copytrade.engine.what_if import compared, copies, own_outcomes
@@ -145,7 +146,9 @@ async def _play(
     portfolio = Portfolio(strategy_id=session.began.strategy_id, account_id=executor.account_id)
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
     shared: dict[str, Any] = {"ledger": ledger, "portfolio": portfolio, "notifier": Listeners(), "executor": executor}
+    risk = ReplayedRisk(session.outcomes, portfolio)
     decide = ReplayedDecide(
+        risk=risk,
         fresh_ms=settings.quote_fresh_ms,
         stale_ms=settings.quote_stale_ms,
         strategy_id=session.began.strategy_id,
@@ -156,7 +159,7 @@ async def _play(
     )
     replaying = Replay(
         decide=decide,
-        execute=Execute(orders=orders, clock=clock, **shared),
+        execute=Execute(orders=orders, clock=clock, stopped_by=risk.stops, **shared),
         account=Account(**shared),
         executor=executor,
         portfolio=portfolio,

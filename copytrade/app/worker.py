@@ -11,8 +11,10 @@ from copytrade.app.execution import build_executor, build_rules
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
+from copytrade.app.notifying import build_alerts
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
+from copytrade.app.risk import build_risk
 from copytrade.app.sources import (
     build_leader_events,
     build_leader_values,
@@ -43,10 +45,8 @@ if TYPE_CHECKING:
     from copytrade.app.recording import Recording
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
-    from copytrade.ports.books import BookStore
-    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.engine.risk import Risk
     from copytrade.ports.ledger import Ledger
-    from copytrade.ports.markets import MarketRegistry
     from copytrade.ports.resolutions import ResolutionFeed
     from copytrade.settings import Settings
 
@@ -74,111 +74,113 @@ async def build_worker(
         traded_books = books if recording is None else recording.traded_books(books)
         ledger = ledger if recording is None else recording.ledger(ledger)
         executor = build_executor(settings, traded_books, clock)
-        worker = _worker(
-            *(settings, ledger, outside, http, executor),
+        parts = Parts(
+            settings=settings,
+            ledger=ledger,
             roll=roll,
-            listeners=listeners,
-            notes=notes,
             registry=registry,
             books=books,
-            feed=feed,
+            portfolio=Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id),
+            executor=executor,
+            listeners=listeners,
+            notes=notes,
+            clock=clock,
         )
+        worker = _worker(parts, outside, http, feed=feed)
         onlookers = {**build_stories(settings, worker), **({} if recording is None else recording.begin(worker))}
         yield replace(worker, onlookers=onlookers, book_figures=books.figures)
 
 
-def _worker(
-    settings: Settings,
-    ledger: Ledger,
-    outside: Outside,
-    http: httpx.AsyncClient,
-    executor: ExecutionAdapter,
-    *,
-    roll: LedgerRoll,
-    listeners: Listeners,
-    notes: Notes,
-    registry: MarketRegistry,
-    books: BookStore,
-    feed: ResolutionFeed | None,
-) -> Worker:
-    clock = outside.clock
-    portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
+def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: ResolutionFeed | None) -> Worker:
+    settings, ledger, roll, clock = parts.settings, parts.ledger, parts.roll, parts.clock
+    listeners, notes = parts.listeners, parts.notes
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
-    ingest = Ingest(
-        ledger=ledger,
-        roll=roll,
-        registry=registry,
-        portfolio=portfolio,
-        inbox=inbox,
-        notifier=listeners,
-        clock=clock,
-    )
-    mirror = Mirror(ingest=ingest, portfolio=portfolio, registry=registry, books=books)
+    ingest = _ingest(parts, inbox)
+    mirror = Mirror(ingest=ingest, portfolio=parts.portfolio, registry=parts.registry, books=parts.books)
     leader_events = build_leader_events(
         settings, ledger, clock, http, roll=roll, listeners=listeners, notes=notes, mirror=mirror
     )
     rules = build_rules(settings)
     leader_values = build_leader_values(settings, clock, http, roll=roll, rules=rules, notes=notes)
-    parts = Parts(
-        ledger=ledger,
-        registry=registry,
-        books=books,
-        portfolio=portfolio,
-        executor=executor,
-        listeners=listeners,
-        notes=notes,
-        clock=clock,
-    )
+    guard = build_risk(parts, build_sources(settings, ledger, roll, outside), http)
+    alerts = build_alerts(settings, http, notes=notes, clock=clock)
+    listeners.add(alerts)
     decide = _decide(
-        settings, parts, roll=roll, leader_events=leader_events, leader_values=leader_values, inbox=inbox, orders=orders
+        parts, guard.risk, leader_events=leader_events, leader_values=leader_values, inbox=inbox, orders=orders
     )
     return Worker(
         ledger=ledger,
         roll=roll,
-        registry=registry,
-        books=books,
+        registry=parts.registry,
+        books=parts.books,
         tracking=_tracking(settings, parts),
-        portfolio=portfolio,
+        portfolio=parts.portfolio,
         money=build_money(settings, parts, in_turn=decide.turn, feed=feed),
-        sources=build_sources(settings, ledger, roll, outside),
+        risk=guard.risk,
+        risk_events=guard.events,
+        sources=guard.sources,
         ingest=ingest,
         leader_events=leader_events,
         leader_values=leader_values,
         decide=decide,
-        execute=Execute(
-            ledger=ledger, executor=executor, portfolio=portfolio, orders=orders, notifier=listeners, clock=clock
-        ),
-        account=Account(ledger=ledger, executor=executor, portfolio=portfolio, notifier=listeners),
-        executor=executor,
+        execute=_execute(parts, guard.risk, orders),
+        account=Account(ledger=ledger, executor=parts.executor, portfolio=parts.portfolio, notifier=listeners),
+        executor=parts.executor,
         listeners=listeners,
         notes=notes,
         transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
+        chores={**guard.chores, "alerts": alerts.run},
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 
 
+def _ingest(parts: Parts, inbox: Inbox) -> Ingest:
+    return Ingest(
+        ledger=parts.ledger,
+        roll=parts.roll,
+        registry=parts.registry,
+        portfolio=parts.portfolio,
+        inbox=inbox,
+        notifier=parts.listeners,
+        clock=parts.clock,
+    )
+
+
+def _execute(parts: Parts, risk: Risk, orders: asyncio.Queue[Approved]) -> Execute:
+    return Execute(
+        ledger=parts.ledger,
+        executor=parts.executor,
+        portfolio=parts.portfolio,
+        orders=orders,
+        notifier=parts.listeners,
+        clock=parts.clock,
+        stopped_by=risk.halts.stops,
+    )
+
+
 def _decide(
-    settings: Settings,
     parts: Parts,
+    risk: Risk,
     *,
-    roll: LedgerRoll,
     leader_events: LeaderEvents,
     leader_values: LeaderValues,
     inbox: Inbox,
     orders: asyncio.Queue[Approved],
 ) -> Decide:
+    settings = parts.settings
     return Decide(
         strategy_id=COPY_STRATEGY_ID,
         rules=build_rules(settings),
         waits=Waits(unmapped_ms=settings.unmapped_wait_ms, book_ms=settings.book_wait_ms),
         ledger=parts.ledger,
-        roll=roll,
+        roll=parts.roll,
         registry=parts.registry,
         books=parts.books,
         portfolio=parts.portfolio,
+        risk=risk,
         leader_events=leader_events,
         leader_values=leader_values,
         executor=parts.executor,

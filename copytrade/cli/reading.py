@@ -23,7 +23,7 @@ _STATUSES: Final = ", ".join(AttemptStatus)
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show counts, which source was first, cursors and the last events."""
+    """Show counts, what is halted, the health gates, which source was first, cursors and the last events."""
     asyncio.run(_status(as_json=as_json))
 
 
@@ -50,6 +50,8 @@ async def _status(*, as_json: bool) -> None:
     for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "leader_events_by_kind",
                   "attempts_by_decision", "attempts_by_status", "reasons", "registry", "books"):  # fmt: skip
         print_pairs(title.replace("_", " "), found[title] or {"none": ""})
+    for title in ("halts", "gates", "days"):
+        _print_rows(title, found[title])
     polling = found["polling"]
     slowest = polling.pop("slowest", {})
     print_pairs("polling of the Data API", polling or {"none": ""})

@@ -50,6 +50,11 @@ def settlement_id(strategy_id: str, account_id: str, token_id: str, ordinal: int
     return _named(f"settlement|{strategy_id}|{account_id}|{token_id}|{ordinal}")
 
 
+def halt_id(cause: str, level: str, why: str, at_ms: int) -> UUID:
+    """Return the id of a halt from what it says and when it began."""
+    return _named(f"halt|{cause}|{level}|{why}|{at_ms}")
+
+
 def _named(name: str) -> UUID:
     """Return the version 5 UUID of a name in our namespace; this is no use of SHA-1 for security."""
     digest = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()

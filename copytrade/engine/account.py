@@ -53,7 +53,7 @@ class Account:
             booked = await self._ledger.book_execution(fill)
             if booked is None:
                 return
-            self._portfolio.book(booked)
+            self._portfolio.book(booked, fill)
         recorded = await self._ledger.fill(booked.attempt.leader_fill_id)
         self._notifier.tell(OrderFilled(attempt=booked.attempt, fill=fill, position=booked.position, recorded=recorded))
 

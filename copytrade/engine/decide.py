@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.portfolio import Portfolio
+    from copytrade.engine.risk import Risk
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
@@ -85,6 +86,7 @@ class Decide:
         registry: MarketRegistry,
         books: BookStore,
         portfolio: Portfolio,
+        risk: Risk,
         leader_events: LeaderEvents,
         leader_values: LeaderValues,
         executor: ExecutionAdapter,
@@ -101,6 +103,7 @@ class Decide:
         self._registry = registry
         self._books = books
         self._portfolio = portfolio
+        self._risk = risk
         self._leader_events = leader_events
         self._leader_values = leader_values
         self._executor = executor
@@ -176,10 +179,12 @@ class Decide:
         attempt = self._attempt(recorded, verdict, facts.now_ms)
         # Rules outside the strategy may make a SKIP of the attempt here. From the last fact to the write nothing
         # waits, so that no other decision comes between a rule and what is counted against it.
+        attempt = self._risk.rule(attempt, leader=recorded.fill.leader, market=facts.market, view=facts.view)
         attempt, carry = verdict.settle(attempt)
         before = self._copied.expect(recorded, attempt)
         if not await self._ledger.record_attempt(attempt, carry=carry):
             self._copied.forget(recorded, attempt, before)
+            self._portfolio.release(attempt.id)
             return
         self._copied.follow(recorded, attempt, carry)
         self._portfolio.follow(attempt)

@@ -11,8 +11,9 @@ from copytrade.ports.execution import NotSentError, OutcomeUnknownError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
-    from copytrade.domain.attempts import ExecutionAttempt
+    from copytrade.domain.attempts import ExecutionAttempt, Reason
     from copytrade.engine.decide import Approved
     from copytrade.engine.portfolio import Portfolio
     from copytrade.ports.clock import Clock
@@ -33,13 +34,16 @@ class Execute:
         orders: asyncio.Queue[Approved],
         notifier: Notifier,
         clock: Clock,
+        stopped_by: Callable[[ExecutionAttempt], Reason | None],
     ) -> None:
+        """Prepare; `stopped_by` is asked up to the last moment whether a halt forbids to send an order."""
         self._ledger = ledger
         self._executor = executor
         self._portfolio = portfolio
         self._orders = orders
         self._notifier = notifier
         self._clock = clock
+        self._stopped_by = stopped_by
 
     async def recover(self, attempts: tuple[ExecutionAttempt, ...]) -> None:
         """Settle what an earlier life of the process left open; sends nothing new."""
@@ -52,7 +56,9 @@ class Execute:
             await self.submit(await self._orders.get())
 
     async def submit(self, approved: Approved) -> None:
-        """Make the order's identity durable, then send it."""
+        """Make the order's identity durable, then send it; one that is halted before that is never sent."""
+        if await self._is_stopped(approved.attempt):
+            return
         order = self._executor.prepare(approved.attempt, approved.market)
         attempt_id = approved.attempt.id
         if not await self._ledger.submit_attempt(
@@ -63,14 +69,23 @@ class Execute:
         ):
             await self._follow_anew(approved.attempt)
             return
+        if await self._is_stopped(approved.attempt):
+            return
         try:
             await self._executor.submit(order)
         except NotSentError as error:
-            await self._fail(approved.attempt, why=str(error))
+            await self._end(approved.attempt, status=AttemptStatus.FAILED, why=reason("NOT_SENT", why=str(error)))
         except OutcomeUnknownError:
             return  # stays SUBMITTED: only what the venue or the chain says may end it
         else:
             self._notifier.tell(OrderSent(attempt=_sent(order)))
+
+    async def _is_stopped(self, attempt: ExecutionAttempt) -> bool:
+        """Tell whether a halt forbids to send an order; its attempt ends with that."""
+        why = self._stopped_by(attempt)
+        if why is not None:
+            await self._end(attempt, status=AttemptStatus.CANCELED, why=why)
+        return why is not None
 
     async def _follow_anew(self, attempt: ExecutionAttempt) -> None:
         """Take the attempt as the ledger has it: a reorg may have ended it since the decision."""
@@ -78,14 +93,11 @@ class Execute:
         if stored is not None:
             self._portfolio.follow(stored)
 
-    async def _fail(self, attempt: ExecutionAttempt, *, why: str) -> None:
-        not_sent = reason("NOT_SENT", why=why)
-        closed = await self._ledger.close_attempt(
-            attempt.id, status=AttemptStatus.FAILED, reason=not_sent, at_ms=self._clock.now_ms()
-        )
+    async def _end(self, attempt: ExecutionAttempt, *, status: AttemptStatus, why: Reason) -> None:
+        closed = await self._ledger.close_attempt(attempt.id, status=status, reason=why, at_ms=self._clock.now_ms())
         if closed is not None:
             self._portfolio.follow(closed)
-            self._notifier.tell(OrderEnded(attempt=closed, status=closed.status, reason=not_sent))
+            self._notifier.tell(OrderEnded(attempt=closed, status=closed.status, reason=why))
 
 
 def _sent(order: PreparedOrder) -> ExecutionAttempt:

@@ -1,4 +1,8 @@
-"""Positions and open orders in memory: a copy of the ledger's, kept in step after each commit."""
+"""Positions, open orders and what is at stake, in memory: a copy of the ledger's, kept in step after each commit.
+
+What an attempt may cost is reserved before it is stored, and nothing may wait between the check of a limit and
+the reservation: decisions on different tokens run at the same time.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import OPEN_STATUSES
+from copytrade.domain.exposure import Exposure
 from copytrade.domain.fills import Side
+from copytrade.domain.positions import Position
+from copytrade.engine.at_stake import AtStake
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from copytrade.domain.attempts import ExecutionAttempt
-    from copytrade.domain.positions import Position
+    from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
+    from copytrade.domain.market import Market
+    from copytrade.domain.settlement import PositionSettlement
     from copytrade.domain.units import Shares, Usdc
     from copytrade.ports.ledger import Booked, Ledger
 
@@ -21,12 +29,17 @@ if TYPE_CHECKING:
 class Portfolio:
     """What one strategy holds on one account, and what its open orders may still do to it."""
 
-    def __init__(self, *, strategy_id: str, account_id: str) -> None:
+    def __init__(self, *, strategy_id: str, account_id: str, exposure: Exposure | None = None) -> None:
+        """Prepare; portfolios of one process share an `exposure`, so that limits on everything see all of them."""
         self._owner = (strategy_id, account_id)
         self._positions: dict[str, Position] = {}
         self._open: dict[UUID, ExecutionAttempt] = {}
         self._promised: defaultdict[str, Shares] = defaultdict(int)
         """By token, what open sells may still take; asked for with every fill, however many orders are open."""
+        self._reserved: dict[UUID, bool] = {}
+        self.at_stake = AtStake(
+            strategy_id=strategy_id, account_id=account_id, exposure=Exposure() if exposure is None else exposure
+        )
         self.moving: Final = asyncio.Lock()
         """Held from a write that moves a position until it is taken in here: answers may come in another order."""
 
@@ -48,29 +61,45 @@ class Portfolio:
         for attempt in await ledger.open_attempts():
             self.follow(attempt)
 
+    def reserve(self, attempt: ExecutionAttempt, *, leader: str, market: Market | None) -> None:
+        """Count an attempt that is about to be stored as open, and a buy as filled at worst; once if it is open.
+
+        `follow` it once it is stored, `release` it if it is not.
+        """
+        if attempt.id not in self._open:
+            self._keep(attempt)
+            self._reserved[attempt.id] = self.at_stake.reserve(attempt, leader=leader, market=market)
+
+    def release(self, attempt_id: UUID) -> None:
+        """Take back what was reserved for an attempt that was not stored; one that is stored stays."""
+        if attempt_id in self._reserved:
+            self._forget(attempt_id)
+            self.at_stake.release(attempt_id, is_counted=self._reserved.pop(attempt_id))
+
     def follow(self, attempt: ExecutionAttempt) -> None:
         """Take an attempt as it now stands: kept while open, forgotten once it ended."""
         if (attempt.strategy_id, attempt.account_id) != self._owner:
             return
-        before = self._open.get(attempt.id)
-        if before is not None:
-            self._promised[before.token_id] -= _promised_by(before)
+        self._reserved.pop(attempt.id, None)
         if attempt.status in OPEN_STATUSES:
-            self._open[attempt.id] = attempt
-            self._promised[attempt.token_id] += _promised_by(attempt)
+            self._keep(attempt)
         else:
-            self._open.pop(attempt.id, None)
-        if not self._promised[attempt.token_id]:
-            del self._promised[attempt.token_id]
+            self._forget(attempt.id)
+            self.at_stake.ended(attempt.id)
 
-    def book(self, booked: Booked) -> None:
+    def book(self, booked: Booked, fill: ExecutionFill) -> None:
         """Take the attempt and the position of an execution that was just committed."""
-        self._positions[booked.position.token_id] = booked.position
+        token_id = booked.position.token_id
+        before = self._positions.get(token_id, self._empty(token_id))
+        if booked.position != before:
+            self.at_stake.executed(fill, before, booked.position)
+        self._positions[token_id] = booked.position
         self.follow(booked.attempt)
 
-    def hold(self, position: Position) -> None:
+    def settle(self, settlement: PositionSettlement, position: Position) -> None:
         """Take a position that something other than an execution changed."""
         self._positions[position.token_id] = position
+        self.at_stake.settled(settlement, position)
 
     def sellable(self, token_id: str) -> Shares:
         """Return the shares held that no open sell has already promised."""
@@ -93,6 +122,25 @@ class Portfolio:
         """Return the tokens that are held or have an open order."""
         held = (token for token, position in self._positions.items() if position.shares)
         return tuple(dict.fromkeys([*held, *(attempt.token_id for attempt in self._open.values())]))
+
+    def _keep(self, attempt: ExecutionAttempt) -> None:
+        before = self._open.get(attempt.id)
+        self._open[attempt.id] = attempt
+        self._promise(attempt.token_id, _promised_by(attempt) - (0 if before is None else _promised_by(before)))
+
+    def _forget(self, attempt_id: UUID) -> None:
+        before = self._open.pop(attempt_id, None)
+        if before is not None:
+            self._promise(before.token_id, -_promised_by(before))
+
+    def _promise(self, token_id: str, shares: Shares) -> None:
+        self._promised[token_id] += shares
+        if not self._promised[token_id]:
+            del self._promised[token_id]
+
+    def _empty(self, token_id: str) -> Position:
+        strategy_id, account_id = self._owner
+        return Position(strategy_id=strategy_id, account_id=account_id, token_id=token_id)
 
 
 def _promised_by(attempt: ExecutionAttempt) -> Shares:

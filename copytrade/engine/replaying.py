@@ -223,7 +223,7 @@ class Replay:
             settled = replace(settlement, shares=shares, proceeds_usdc=proceeds, cost_usdc=cost)
         after = apply_settlement(self._position(settlement), settled)
         self._ledger.hold_position(after)
-        self._portfolio.hold(after)
+        self._portfolio.settle(settled, after)
 
     def _position(self, settlement: PositionSettlement) -> Position:
         owner = (settlement.strategy_id, settlement.account_id, settlement.token_id)

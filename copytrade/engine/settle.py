@@ -201,7 +201,7 @@ class Settle:
             settlement, position = closing.settlement, closing.position
             owner = (position.strategy_id, position.account_id)
             if owner == (self._portfolio.strategy_id, self._portfolio.account_id):
-                self._portfolio.hold(position)
+                self._portfolio.settle(settlement, position)
             self._notifier.tell(PositionSettled(settlement=settlement, position=position, market=market))
 
     def _compare(self, told: Resolution, settled: Settled) -> None:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
 
     from copytrade.engine.account import Account
     from copytrade.engine.decide import Decide
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from copytrade.engine.money import Money
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
+    from copytrade.engine.risk import Risk
+    from copytrade.engine.risk_events import RiskEvents
     from copytrade.engine.roll import LedgerRoll
     from copytrade.engine.tracking import Tracking
     from copytrade.engine.unmatched import Unmatched
@@ -40,7 +46,7 @@ class Onlooker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Every stage, wired; `sources`, `onlookers` and `depths` (how many wait where) by name."""
+    """Every stage, wired; by name: `sources`, `chores` (loops beside the stages), `onlookers`, `depths` (who waits)."""
 
     ledger: Ledger
     roll: LedgerRoll
@@ -49,6 +55,8 @@ class Worker:
     tracking: Tracking
     portfolio: Portfolio
     money: Money
+    risk: Risk
+    risk_events: RiskEvents
     sources: Mapping[str, LeaderFillSource]
     ingest: Ingest
     leader_events: LeaderEvents
@@ -66,6 +74,7 @@ class Worker:
     onlookers: Mapping[str, Onlooker] = field(default_factory=dict)
     book_figures: Callable[[], Mapping[str, int]] = dict
     depths: Mapping[str, Callable[[], int]] = field(default_factory=dict)
+    chores: Mapping[str, Callable[[], Coroutine[None, None, None]]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -75,6 +84,7 @@ class Worker:
         await self.roll.refresh()
         await self.portfolio.load(self.ledger)
         await self.decide.load()
+        await self.risk.load()
         self.notes.take("STARTED", {"leaders": len(self.roll.leaders()), "sources": sorted(self.sources)})
         if not self.roll.leaders():
             self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
@@ -82,6 +92,10 @@ class Worker:
             loops.create_task(self.notes.run(), name="notes")
             for name, onlooker in self.onlookers.items():
                 loops.create_task(onlooker.run(), name=name)
+            loops.create_task(self.risk_events.run(), name="risk-events")
+            loops.create_task(self.risk.run(), name="risk")
+            for name, chore in self.chores.items():
+                loops.create_task(chore(), name=name)
             loops.create_task(self.registry.run(), name="registry")
             loops.create_task(self.books.run(), name="books")
             loops.create_task(self.tracking.run(), name="tracking")

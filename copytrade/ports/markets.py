@@ -36,6 +36,9 @@ class MarketRegistry(Protocol):
     def learn_payouts(self, condition_id: str, payouts: tuple[Price, ...]) -> None:
         """Take from elsewhere how a market was resolved; one that is known to pay otherwise is noted and stays."""
 
+    def age_ms(self) -> Millis | None:
+        """Return how long ago the venue listed markets, None if it has not in this life."""
+
     def top_tokens(self, markets: int) -> tuple[str, ...]:
         """Return the tokens of that many open markets, the most liquid first; none before the first sync."""
 

@@ -15,11 +15,13 @@ from pydantic_settings import SettingsConfigDict
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import contradiction
 from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
-from copytrade.settings import copying, money, paper, running, timing
+from copytrade.settings import copying, money, notifying, paper, risk, running, timing
 from copytrade.settings.copying import CopySettings
 from copytrade.settings.money import MoneySettings
+from copytrade.settings.notifying import NotifySettings
 from copytrade.settings.paper import PaperSettings
 from copytrade.settings.places import PlaceSettings
+from copytrade.settings.risk import RiskSettings
 from copytrade.settings.running import RunSettings
 from copytrade.settings.timing import TimingSettings
 
@@ -28,21 +30,27 @@ if TYPE_CHECKING:
 
 _OUR_FAMILIES: Final = re.compile(
     r"(TRIGGER|EXECUTION|BOOKSTORE|POLY(GON)?|CLOB|GAMMA|DATA_API|RTDS|REGISTRY|BOOK|QUOTE|TRACK|COPY|RISK|LIVE|PAPER"
-    r"|SLIPPAGE|SPREAD|DEPTH|PRICE|CATEGORIES|KEYWORDS|LEADER|CARRY|ORDER|BANKROLL|FIXED|MAKER|EQUITY|RECONCILE)_"
+    r"|SLIPPAGE|SPREAD|DEPTH|PRICE|CATEGORIES|KEYWORDS|LEADER|CARRY|ORDER|BANKROLL|FIXED|MAKER|EQUITY|RECONCILE"
+    r"|GATE|HALT|NOTIFY|TELEGRAM)_"
 )
 _URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
 _NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
 _MISSPELT_CUTOFF: Final = 0.82
 _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
-_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED | paper.ACCEPTED | money.ACCEPTED
+_GROUPS: Final = (running, timing, copying, paper, money, risk, notifying)
+_ACCEPTED: Final = {name: words for group in _GROUPS for name, words in group.ACCEPTED.items()}
+_SECRET: Final = ("token", "webhook_url")
+"""How the names of variables end whose values are never shown."""
 
 
 class ConfigurationError(Exception):
     """The environment cannot be used; the text is one line a person can act on."""
 
 
-class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings, MoneySettings):
+class Settings(
+    RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings, MoneySettings, RiskSettings, NotifySettings
+):
     """Every variable, parsed and bounded."""
 
     model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)
@@ -77,6 +85,14 @@ def check_together(settings: Settings) -> None:
         raise ConfigurationError(
             f"ORDER_TTL_MS is {settings.order_ttl_ms}; accepted with ORDER_TYPE=GTD: {GTD_TTL_MS_MIN} or more"
         )
+    if settings.gate_registry_age_max_ms < settings.registry_sync_interval_ms:
+        raise ConfigurationError(
+            f"GATE_REGISTRY_AGE_MAX_MS is {settings.gate_registry_age_max_ms}; "
+            f"accepted: REGISTRY_SYNC_INTERVAL_MS ({settings.registry_sync_interval_ms}) or more"
+        )
+    if bool(settings.telegram_bot_token.get_secret_value()) != bool(settings.telegram_chat_id):
+        missing = "TELEGRAM_CHAT_ID" if settings.telegram_bot_token.get_secret_value() else "TELEGRAM_BOT_TOKEN"
+        raise ConfigurationError(f"{missing} is not set; both or none of TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID")
 
 
 def _variables() -> dict[str, str]:
@@ -112,7 +128,7 @@ def _refuse_what_is_not_built(settings: Settings) -> None:
     if settings.execution_mode is ExecutionMode.LIVE:
         raise ConfigurationError(_line("execution_mode", settings.execution_mode))
     for name, value in _variables().items():
-        if _NOT_YET.fullmatch(name) and value.strip():
+        if _NOT_YET.fullmatch(name) and value.strip() and name.lower() not in Settings.model_fields:
             raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")
 
 
@@ -121,6 +137,8 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _line(field: str, value: object, *, why: str = "") -> str:
+    if field.endswith(_SECRET):
+        return f"{field.upper()} is not usable; accepted: {_ACCEPTED[field]}"
     shown = repr(_URL_SECRETS.sub(r"\1\2***", str(value)) if field.endswith("_url") else str(value))
     return f"{field.upper()} is {shown}; accepted: {_ACCEPTED.get(field) or _bounds(field) or why}"
 

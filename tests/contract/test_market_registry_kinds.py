@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.contract.test_market_registry import tell, wait_ms
@@ -63,6 +64,22 @@ def test_what_a_first_sync_finds_is_no_jump() -> None:
         assert office.notes == []
 
     tell(story, hosts=FakeHosts(rows=[*map(row, range(1, 31)), *map(v2_row, range(31, 61))]))
+
+
+def test_the_age_of_the_listing_is_that_of_its_last_page_that_came() -> None:
+    hosts = FakeHosts(rows=[row(1)])
+
+    async def story(office: Office) -> None:
+        assert office.registry.age_ms() is None
+        await wait_ms(20 * MINUTE_MS)
+        before = office.registry.age_ms()
+        assert before is not None
+        assert before <= MINUTE_MS
+        hosts.intercept = lambda request: httpx.Response(503)
+        await wait_ms(30 * MINUTE_MS)
+        assert office.registry.age_ms() == before + 30 * MINUTE_MS
+
+    tell(story, hosts=hosts)
 
 
 def test_the_most_liquid_open_markets_are_named_first() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
 from copytrade.domain.market import Market
 from copytrade.domain.mirroring import parse_policies
+from copytrade.domain.risk import LimitName
 from copytrade.domain.sizing import SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.engine.account import Account
@@ -50,6 +51,7 @@ from tests.fakes import (
     RecordingNotifier,
     ScriptedSource,
 )
+from tests.flow.guarding import a_guard
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting, micro
 from tests.virtual_time import VirtualClock, run_virtual
 
@@ -60,7 +62,14 @@ class Stage:
     """One life of the worker; a second one on the same ledger is a restart."""
 
     def __init__(
-        self, *, ledger: Ledger | None = None, registry: FakeRegistry | None = None, policies: str = "", **rules: Any
+        self,
+        *,
+        ledger: Ledger | None = None,
+        registry: FakeRegistry | None = None,
+        policies: str = "",
+        limits: Mapping[LimitName, int] | None = None,
+        reads_chain: bool = False,
+        **rules: Any,
     ) -> None:
         self.clock = VirtualClock()
         self.ledger: Ledger = ledger or MemoryLedger()
@@ -74,6 +83,7 @@ class Stage:
         self.transactions = FakeTransactions()
         self.transfers = FakeTransfers()
         self.notifier = RecordingNotifier()
+        self._guarding = {"limits": limits or {}, "reads_chain": reads_chain}
         self.worker = self._wire(_rules(**rules), policies)
 
     def _wire(self, rules: CopyRules, policies: str) -> Worker:
@@ -94,13 +104,14 @@ class Stage:
         shared = {"ledger": self.ledger, "portfolio": portfolio, "notifier": listeners}
         known = {"roll": roll, "registry": self.registry, "inbox": inbox, "clock": self.clock}
         ingest = Ingest(**shared, **known)
+        self.guard = a_guard(
+            executor=executor, books=self.books, polygon=self.chain, **self._guarding, **shared, **known
+        )
+        told = {"ledger": self.ledger, "roll": roll, "notifier": listeners, "clock": self.clock}
         leader_events = LeaderEvents(
-            ledger=self.ledger,
-            roll=roll,
             activity=self.activity,
-            notifier=listeners,
-            clock=self.clock,
             interval_ms=30_000,
+            **told,
             policies=parse_policies(policies),
             mirror=Mirror(ingest=ingest, portfolio=portfolio, registry=self.registry, books=self.books),
         )
@@ -115,6 +126,7 @@ class Stage:
             orders=orders,
             leader_events=leader_events,
             leader_values=leader_values,
+            risk=self.guard.risk,
             **shared,
             **known,
         )
@@ -125,26 +137,31 @@ class Stage:
             books=self.books,
             tracking=self._tracking(portfolio),
             portfolio=portfolio,
+            risk=self.guard.risk,
+            risk_events=self.guard.events,
             money=self._money(notes, portfolio, executor, decide, listeners),
-            sources={"polygon": self.chain, "data_api": self.api},
+            sources={"polygon": self.guard.polygon, "data_api": self.api},
             ingest=ingest,
             leader_events=leader_events,
             leader_values=leader_values,
             decide=decide,
             clock=self.clock,
-            execute=Execute(executor=executor, orders=orders, clock=self.clock, **shared),
+            execute=Execute(
+                executor=executor, orders=orders, clock=self.clock, stopped_by=self.guard.risk.halts.stops, **shared
+            ),
             account=Account(executor=executor, **shared),
             executor=executor,
             listeners=listeners,
             notes=notes,
+            chores={"venue-time": self.guard.clock_gate.run},
             transfers=self.transfers,
-            unmatched=Unmatched(
-                ledger=self.ledger,
-                transactions=self.transactions,
-                orphans=Orphans(clock=self.clock, **shared),
-                notes=notes,
-                clock=self.clock,
-            ),
+            unmatched=self._unmatched(notes, portfolio, listeners),
+        )
+
+    def _unmatched(self, notes: Notes, portfolio: Portfolio, listeners: Listeners) -> Unmatched:
+        orphans = Orphans(clock=self.clock, ledger=self.ledger, portfolio=portfolio, notifier=listeners)
+        return Unmatched(
+            ledger=self.ledger, transactions=self.transactions, orphans=orphans, notes=notes, clock=self.clock
         )
 
     def _money(self, notes: Notes, portfolio: Portfolio, executor: Any, decide: Decide, listeners: Listeners) -> Money:

@@ -260,7 +260,7 @@ def test_nobody_is_asked_about_where_no_size_depends_on_it() -> None:
         await asyncio.sleep(200)
         assert stage.values.asked == []
         await stage.ledger.change_leader(a_leader(rules=own_rules(BANKROLL.items())))
-        await asyncio.sleep(121)
+        await asyncio.sleep(122)
         assert len(stage.values.asked) == 3
 
     play(script)

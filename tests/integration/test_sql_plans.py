@@ -88,6 +88,9 @@ async def test_no_query_of_the_hot_path_reads_a_whole_table(tmp_path: Path) -> N
             await ledger.unmarked(newest=10)
             await ledger.open_marks(limit=10)
             await ledger.mark_resolved(limit=10)
+            await ledger.copied_moves("copy", "paper", since_ms=NOW_MS)
+            await ledger.copied_attempts("copy", "paper", since_ms=NOW_MS)
+            await ledger.day_figures("copy", "paper", from_ms=NOW_MS, to_ms=NOW_MS + 86_400_000)
 
     assert len(statements) > 20
     assert scans(tmp_path / "ledger.db", statements) == []

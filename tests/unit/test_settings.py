@@ -13,6 +13,7 @@ from copytrade.domain.copy_rules import RULES, CopyRules
 from copytrade.domain.effects import Effect
 from copytrade.domain.latency import Latency
 from copytrade.domain.orders import OrderType
+from copytrade.domain.risk import LimitName
 from copytrade.domain.units import MICRO
 from copytrade.settings import ConfigurationError, Settings, load, misspelt, require_chain
 from copytrade.settings.values import Bind
@@ -22,7 +23,7 @@ from tests.makers import LEADER
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [*os.environ]:
-        if name.lower() in Settings.model_fields or name.startswith(("RISK_", "LIVE_")):
+        if name.lower() in Settings.model_fields or name.startswith(("RISK_", "LIVE_", "GATE_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -122,7 +123,14 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("HTTP_BIND", "localhost:65536", "HTTP_BIND is 'localhost:65536'"),
         ("POLY_EXCHANGE_CTF", "0x1", "POLY_EXCHANGE_CTF is '0x1'"),
         ("CLOB_HTTP_URL", "ftp://x", "CLOB_HTTP_URL is 'ftp://x'"),
-        ("RISK_MAX_OPEN_USDC", "5", "RISK_MAX_OPEN_USDC is set, and this version does not apply it"),
+        ("RISK_MAX_FUN_USDC", "5", "RISK_MAX_FUN_USDC is set, and this version does not apply it"),
+        ("LIVE_KEY", "5", "LIVE_KEY is set, and this version does not apply it"),
+        ("RISK_MAX_OPEN_USDC", "-1", "RISK_MAX_OPEN_USDC is '-1'; accepted: a decimal of USDC from 0, or nothing"),
+        ("RISK_MAX_OPEN_POSITIONS", "2.5", "RISK_MAX_OPEN_POSITIONS is '2.5'; accepted: an integer from 0"),
+        ("RISK_DAY_RESET_HOUR_UTC", "24", "RISK_DAY_RESET_HOUR_UTC is '24'; accepted: an integer from 0 to 23"),
+        ("RISK_LOSS_STREAK_COOLDOWN_MS", "86400001", "accepted: milliseconds, an integer from 0 to 86400000"),
+        ("GATE_REGISTRY_AGE_MAX_MS", "60000", "accepted: REGISTRY_SYNC_INTERVAL_MS (900000) or more"),
+        ("TELEGRAM_CHAT_ID", "42", "TELEGRAM_BOT_TOKEN is not set; both or none"),
         ("TRACK_TOP_MARKETS", "1001", "TRACK_TOP_MARKETS is '1001'; accepted: an integer from 0 to 1000"),
         ("SIZING_MODE", "half", "SIZING_MODE is 'half'; accepted: ratio, fixed_usdc, bankroll"),
         ("MAKER_LEADER_RATIO", "-0.5", "MAKER_LEADER_RATIO is '-0.5'; accepted: a decimal, 0 or above"),
@@ -216,3 +224,37 @@ def test_the_example_file_states_the_defaults(monkeypatch: pytest.MonkeyPatch) -
     Path(".env").write_text(example.read_text())
 
     assert load() == defaults
+
+
+def test_limits_start_with_what_is_set_and_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISK_MAX_OPEN_USDC", "250.5")
+    monkeypatch.setenv("RISK_MAX_OPEN_POSITIONS", "7")
+    monkeypatch.setenv("RISK_MAX_USDC_PER_DAY", "")
+
+    assert load().start_limits() == {
+        LimitName.MAX_OPEN_USDC: 250_500_000,
+        LimitName.MAX_OPEN_POSITIONS: 7,
+        LimitName.LOSS_STREAK_COOLDOWN_MS: 3_600_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("NOTIFY_WEBHOOK_URL", "hooks.example/T0KEN"), ("NOTIFY_WEBHOOK_URL", "ftp://hooks.example/T0KEN")],
+)
+def test_a_secret_that_cannot_be_used_is_not_echoed(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=name) as refused:
+        load()
+
+    assert "T0KEN" not in str(refused.value)
+    assert "T0KEN" not in repr(refused.value.__cause__)
+
+
+def test_secrets_do_not_show_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_WEBHOOK_URL", "https://hooks.example/T0KEN")
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1234:S3CRET")
+    monkeypatch.setenv("TELEGRAM_CHAT_ID", "42")
+
+    assert not any(secret in repr(load()) for secret in ("T0KEN", "S3CRET"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from copytrade.adapters.gamma.decode import Listing
     from copytrade.domain.market import Market
-    from copytrade.domain.units import Price
+    from copytrade.domain.units import Millis, Price
     from copytrade.ports.clock import Clock
     from copytrade.ports.markets import RegistrySync
 
@@ -61,6 +61,8 @@ class Keeper:
         self.work = asyncio.Event()
         """Set to wake whoever works in the background."""
         self.rows_rejected = 0
+        self.listed_ms: Millis | None = None
+        """When a page of the listing was last taken, on the monotonic clock."""
         self.clock = clock
         self.note = note
         self.is_save_due = False
@@ -107,6 +109,7 @@ class Keeper:
     def take(self, listings: Iterable[Listing]) -> list[str]:
         """Keep listed markets in memory, to be stored by the next `save`; return their conditions."""
         listed = list(listings)
+        self.listed_ms = self.clock.monotonic_ms()
         for listing in listed:
             self.liquidity.see(listing.market.condition_id, listing.liquidity_usdc)
         self.keep(listing.market for listing in listed)

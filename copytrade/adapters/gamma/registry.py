@@ -104,6 +104,10 @@ class GammaRegistry(MarketRegistry):
         market = self.market_of(token_id)
         return None if market is None else market.twin_of(token_id)
 
+    def age_ms(self) -> Millis | None:
+        listed_ms = self._keeper.listed_ms
+        return None if listed_ms is None else self._clock.monotonic_ms() - listed_ms
+
     def top_tokens(self, markets: int) -> tuple[str, ...]:
         return tuple(token.token_id for market in islice(self._by_liquidity(), markets) for token in market.tokens)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from copytrade.adapters.memory.accounts import MemoryAccounts
 from copytrade.adapters.memory.attribution import MemoryAttributions
+from copytrade.adapters.memory.risk import MemoryRisk
 from copytrade.adapters.memory.state import Event, StoredFill
 from copytrade.ports.leader_fills import CursorScope
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import RegistrySync
 
 
-class MemoryLedger(MemoryAccounts, MemoryAttributions, Ledger):
+class MemoryLedger(MemoryRisk, MemoryAttributions, Ledger):
     """No method waits, so each is one transaction."""
 
     def hold_fill(self, recorded: RecordedFill) -> None:

@@ -30,7 +30,7 @@ _FILLED_SHARES: Final = (
     .scalar_subquery()
     .label("filled_shares")
 )
-_ATTEMPT: Final = select(execution_attempt, _FILLED_SHARES)
+ATTEMPT: Final = select(execution_attempt, _FILLED_SHARES)
 
 
 class StatusChangedError(Exception):
@@ -45,7 +45,7 @@ def find(connection: Connection, attempt_id: UUID) -> ExecutionAttempt | None:
 
 def select_where(connection: Connection, condition: ColumnElement[bool] | TextClause) -> list[ExecutionAttempt]:
     """Return attempts, oldest first."""
-    ordered = _ATTEMPT.where(condition).order_by(execution_attempt.c.created_at, execution_attempt.c.id)
+    ordered = ATTEMPT.where(condition).order_by(execution_attempt.c.created_at, execution_attempt.c.id)
     return [attempt_of(row) for row in connection.execute(ordered)]
 
 

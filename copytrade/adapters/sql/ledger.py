@@ -22,6 +22,7 @@ from copytrade.adapters.sql import (
     witness,
 )
 from copytrade.adapters.sql import markets as registry
+from copytrade.adapters.sql.risk_store import SqlRiskStore
 from copytrade.domain.orders import OrderType
 from copytrade.ports.ledger import Ledger
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from uuid import UUID
 
-    from copytrade.adapters.sql.engine import Database
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.attribution import Attribution
     from copytrade.domain.carry import Carry
@@ -58,11 +58,8 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import RegistrySync
 
 
-class SqlLedger(Ledger):
+class SqlLedger(SqlRiskStore, Ledger):
     """The ledger in an open database whose schema is current."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def add_leader(self, leader: Leader) -> bool:
         return await self._database.write_alone(partial(proofs.add_leader, given=leader))

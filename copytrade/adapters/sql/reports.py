@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, func, or_, select, text
 
-from copytrade.adapters.sql import leader_events, money_reports
+from copytrade.adapters.sql import leader_events, money_reports, risk_reports
 from copytrade.adapters.sql.columns import Instant
 from copytrade.adapters.sql.plain import PlainRow, iso, plain, plain_rows
 from copytrade.adapters.sql.race import race
@@ -115,6 +115,9 @@ class SqlReports:
 def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
     fill = leader_fill.c
     return {
+        "halts": risk_reports.open_halts(connection),
+        "gates": risk_reports.gates(connection, now_ms=now_ms),
+        "days": risk_reports.days(connection),
         "leaders": {
             "enabled": _count(connection, leader.c.enabled),
             "disabled": _count(connection, leader.c.enabled.is_(False)),

@@ -1,0 +1,70 @@
+"""Whose money a limit is about, and what it is summed by."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from copytrade.domain.market import Market
+
+
+class Scope(NamedTuple):
+    """Whose money: of all together, of one strategy on one account, or of what copies one leader. Empty is any."""
+
+    strategy_id: str = ""
+    account_id: str = ""
+    leader: str = ""
+
+
+EVERYTHING: Final = Scope()
+
+
+class Subject(StrEnum):
+    """What money at stake is summed by."""
+
+    ALL = "all"
+    MARKET = "market"
+    EVENT = "event"
+    CATEGORY = "category"
+    LEADER = "leader"
+    UNMAPPED = "unmapped"
+
+
+class Group(NamedTuple):
+    """Where a token belongs."""
+
+    market: str
+    event: str
+    category: str
+
+
+class Line(NamedTuple):
+    """A token that one strategy holds on one account after one leader."""
+
+    strategy_id: str
+    account_id: str
+    leader: str
+    token_id: str
+
+    @property
+    def owner(self) -> Scope:
+        """The scope of its strategy and account."""
+        return Scope(self.strategy_id, self.account_id)
+
+    @property
+    def scopes(self) -> tuple[Scope, Scope, Scope]:
+        """Every scope it counts in."""
+        return (EVERYTHING, self.owner, Scope(leader=self.leader))
+
+
+def group_of(market: Market) -> Group:
+    """Return where a market's tokens belong."""
+    return Group(market.condition_id, market.event_slug, market.category)
+
+
+def scope_name(scope: Scope) -> str:
+    """Return how a scope is called."""
+    if scope.leader:
+        return f"leader {scope.leader}"
+    return "global" if scope == EVERYTHING else f"{scope.strategy_id} on {scope.account_id}"

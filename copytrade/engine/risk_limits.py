@@ -1,0 +1,52 @@
+"""The limits in force: what the settings start with, changed by what people have set since."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from copytrade.domain.risk import LimitName, Limits
+from copytrade.domain.scopes import EVERYTHING, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from copytrade.domain.risk import LimitChange
+    from copytrade.ports.risk import RiskStore
+
+
+class LimitBook:
+    """Limits by name and scope; `changes` has the last change of each that was ever set."""
+
+    def __init__(self, start: Mapping[LimitName, int], store: RiskStore) -> None:
+        self._start = {(name, EVERYTHING): value for name, value in start.items()}
+        self._store = store
+        self._revision = 0
+        self.changes: dict[tuple[LimitName, Scope], LimitChange] = {}
+        self.now = Limits(self._start)
+
+    async def refresh(self) -> tuple[LimitChange, ...]:
+        """Take what was set since the last time; return it."""
+        changes = await self._store.limit_changes(after=self._revision)
+        if changes:
+            self._take(changes)
+        return changes
+
+    def hold(self, limits: Limits) -> None:
+        """Let these be in force until the next change, for a drill."""
+        self.now = limits
+
+    def start_value(self, name: LimitName, scope: Scope) -> int | None:
+        """Return what the settings say, None for no limit; they speak only for everything together."""
+        return self._start.get((name, scope))
+
+    def _take(self, changes: Iterable[LimitChange]) -> None:
+        for change in changes:
+            self.changes[change.name, change.scope] = change
+            self._revision = change.revision
+        values = dict(self._start)
+        for key, change in self.changes.items():
+            if change.new is None:
+                values.pop(key, None)
+            else:
+                values[key] = change.new
+        self.now = Limits(values)
