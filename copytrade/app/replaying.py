@@ -94,7 +94,7 @@ def replay_entries(entries: Callable[[], Iterable[Entry]], changes: Mapping[str,
     from copytrade.adapters.virtual_time import run_virtual
 
     session = _survey(entries())
-    recorded = _recorded_settings(session.began)
+    recorded = recorded_settings(session.began.settings)
     settings = with_changes(recorded, changes)
     start = partial(_play, session, entries(), settings, is_unchanged=not changes)
     outcomes, touches = run_virtual(start, epoch_ms=session.began.at_ms)
@@ -179,13 +179,13 @@ def _cancels(outcomes: tuple[Outcome, ...]) -> list[Closed]:
     return [one for one in closed if one.reason is not None and one.reason.code == CANCELED_BY_US]
 
 
-def _recorded_settings(began: Began) -> dict[str, Any]:
+def recorded_settings(written: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of a session; those that this program does not know any more are left out."""
     from copytrade.adapters.recording.codec import Reader, UnreadableError
 
     reader = Reader(fact_names())
     found: dict[str, Any] = {}
-    for name, text in began.settings.items():
+    for name, text in written.items():
         kind = kind_of(name)
         try:
             if kind is not None:

@@ -97,9 +97,7 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {attempt['decision']} at {attempt['decided_at']}, {attempt['latency_ms']['decide']} ms after it was seen"
     for reason in attempt["reasons"]:
         yield f"  because   {_numbers(reason)}"
-    for said in attempt["verdicts"]:
-        numbers = {key: value for key, value in said.items() if key not in {"rule", "verdict"}}
-        yield f"  rule      {said['rule']:<10} {said['verdict']:<8} {_numbers(numbers)}".rstrip()
+    yield from _verdicts(attempt["verdicts"])
     if attempt["decision"] == "SKIP":
         return
     noted = attempt["attribution"]
@@ -111,6 +109,19 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
         yield f"  after the fill of {marks['shares']} at {marks['fill_at']}"
         for horizon in ("1s", "10s", "1m", "10m", "resolution"):
             yield f"    {horizon:<10} {_mark(marks[horizon])}"
+
+
+def _verdicts(verdicts: list[dict[str, str]]) -> Iterator[str]:
+    """Tell each rule that spoke on a line of its own, those that did not together."""
+    silent: dict[str, list[str]] = {}
+    for said in verdicts:
+        if "code" not in said:
+            silent.setdefault(said["verdict"], []).append(said["rule"])
+            continue
+        numbers = {key: value for key, value in said.items() if key not in {"rule", "verdict"}}
+        yield f"  rule      {said['rule']} {said['verdict']}: {_numbers(numbers)}"
+    for verdict, rules in silent.items():
+        yield f"  rules     {verdict}: {', '.join(rules)}"
 
 
 def _numbers(numbers: Mapping[str, str]) -> str:

@@ -16,8 +16,10 @@ from copytrade.settings.paper import PaperSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOT_REPLAYED: Final = frozenset({"leader_event_policies"})
+"""What decides which fills there are: in a replay they are those of the session."""
 REPLAYED: Final = (
-    *CopySettings.model_fields,
+    *(name for name in CopySettings.model_fields if name not in NOT_REPLAYED),
     *PaperSettings.model_fields,
     *("fill_max_age_ms", "quote_fresh_ms", "quote_stale_ms"),
 )

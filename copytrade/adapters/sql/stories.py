@@ -210,7 +210,7 @@ def _executions(
                 "settlement": fill.settlement,
                 "fill_at": iso(fill.fill_at_ms),
                 "slippage": format_micro(worse),
-                "slippage_bps": worse * BPS // leader_price if leader_price else None,
+                "slippage_bps": (2 * worse * BPS + leader_price) // (2 * leader_price) if leader_price else None,
                 "position_before": _position(before),
                 "position_after": _position(after),
             }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from copytrade.app.replaying import Replayed, replay_entries
+from copytrade.adapters.recording.codec import plain
+from copytrade.app.replaying import Replayed, recorded_settings, replay_entries
 from copytrade.domain.attempts import AttemptStatus, reason
 from copytrade.domain.fills import Side
+from copytrade.domain.latency import Latency
 from copytrade.domain.positions import Position
 from copytrade.domain.settlement import PositionSettlement, SettlementKind
 from copytrade.engine.session import (
@@ -24,6 +27,8 @@ from copytrade.engine.session import (
     Remembered,
     Settled,
 )
+from copytrade.settings import Settings
+from copytrade.settings.replayed import replayed, shown, with_changes
 from copytrade.strategies.copy import CopyFacts
 from tests.ledger_facts import an_attempt
 from tests.makers import NOW_MS, YES, a_book, a_fill, a_leader, a_market, a_view, micro, recorded
@@ -139,3 +144,28 @@ def test_a_leaders_own_rules_are_those_of_the_session() -> None:
     codes, shares = sold(a_session(given=facts(leader=own)))
 
     assert (codes, shares) == (["RESTS_AT_LIMIT"], 0)
+
+
+def test_every_setting_of_a_session_comes_back_as_it_was() -> None:
+    given = Settings.model_validate(
+        {
+            "submit_latency_ms": Latency.fit(["80", "120.5"], source="measured.txt"),
+            "decision_latency_ms": "lognormal:5:0.5",
+            "paper_effects": "impact,fees",
+            "paper_interruptions": "restart@TUE-12:00",
+            "order_type": "FAK",
+            "sizing_mode": "bankroll",
+            "keywords_deny": "rain,snow",
+            "spread_max": "0.05",
+            "copy_ratio": "0.25",
+        }
+    )
+    written = {name: json.dumps(plain(value)) for name, value in replayed(given).items()}
+
+    again = with_changes(recorded_settings(written), {})
+
+    assert replayed(again) == replayed(given)
+    assert shown("COPY_RATIO", given.copy_ratio) == "0.25"
+    assert shown("SPREAD_MAX", given.spread_max) == "0.05"
+    assert shown("BANKROLL_USDC", given.bankroll_usdc) == "1000.00"
+    assert shown("PAPER_EFFECTS", given.paper_effects) == "fees,impact"
