@@ -180,14 +180,14 @@ def judge(entry: Entry, limits: Limits, exposure: Exposure) -> Ruling:
     """Return what the limits allow of an entry. Each limit that refuses or cuts is named, not only the first."""
     refusals, cuts = [], []
     shares = entry.shares
+    order = worst_case(entry.shares, entry.limit, entry.fees)
     for limit in limits.over(entry.line):
         if limit.name in _MONEY:
             used = _MONEY[limit.name](entry, limit.scope, exposure)
-            fits = affordable(limit.value - used, entry.limit, entry.fees)
-            if fits >= entry.shares:
+            if used + order <= limit.value:
                 continue
+            fits = affordable(limit.value - used, entry.limit, entry.fees)
             if _is_too_small(fits, entry):
-                order = worst_case(entry.shares, entry.limit, entry.fees)
                 refusals.append(_named("RISK_", limit, value=format_micro(used), order=format_micro(order)))
             else:
                 cuts.append(_named("CUT_BY_RISK_", limit, value=format_micro(used), size=format_micro(fits)))

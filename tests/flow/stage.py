@@ -87,8 +87,7 @@ class Stage:
         self.worker = self._wire(_rules(**rules), policies)
 
     def _wire(self, rules: CopyRules, policies: str) -> Worker:
-        listeners = Listeners()
-        listeners.add(self.notifier)
+        (listeners := Listeners()).add(self.notifier)
         executor = PaperExecutor(
             books=self.books,
             clock=self.clock,

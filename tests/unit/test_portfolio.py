@@ -12,7 +12,7 @@ from copytrade.domain.fills import Side
 from copytrade.domain.positions import Position
 from copytrade.engine.portfolio import Portfolio
 from copytrade.ports.ledger import Booked
-from tests.ledger_facts import an_attempt
+from tests.ledger_facts import an_attempt, an_execution
 from tests.makers import NO, YES, a_fill, a_place, recorded
 
 HELD = 1_000
@@ -34,7 +34,7 @@ def test_what_is_sellable_is_what_is_held_less_what_open_sells_may_still_take(gi
     ]
     for token in (YES, NO):
         position = Position(strategy_id="copy", account_id="paper", token_id=token, shares=HELD)
-        portfolio.book(Booked(attempt=attempts[0], position=position))
+        portfolio.book(Booked(attempt=attempts[0], position=position), an_execution(attempts[0], token_id=token))
     last = {0: attempts[0]}
     for at, status, filled, token in given_moves:
         last[at] = replace(attempts[at], status=status, filled_shares=filled, token_id=token)

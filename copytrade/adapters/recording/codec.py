@@ -88,7 +88,7 @@ class Reader:
         if origin is frozenset:
             items = self._tuple((parts[0], ...))
             return lambda value: frozenset(items(value))
-        if origin is Mapping:
+        if origin in (Mapping, dict):
             return self._mapping(*parts)
         raise TypeError(f"{origin} is no kind of fact")
 

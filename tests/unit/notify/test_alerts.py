@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +121,14 @@ def test_what_is_no_incident_is_not_told() -> None:
 
 def test_every_gate_is_an_incident() -> None:
     assert {f"GATE_{name}" for name in GateName} <= set(INCIDENTS)
+
+
+def test_every_incident_has_its_heading_in_the_runbook() -> None:
+    runbook = (Path(__file__).parents[3] / "docs" / "RUNBOOK.md").read_text("utf-8")
+    headings = re.findall(r"^## (.*)$", runbook, flags=re.MULTILINE)
+    named = {code for heading in headings for code in heading.split(", ")}
+
+    assert set(INCIDENTS) | {"REFUSED", "CUT", "NOTIFIER_FAILED", "ALERTS_DROPPED"} <= named
 
 
 def test_no_more_than_so_many_are_sent_in_a_minute() -> None:
