@@ -30,13 +30,11 @@ def change(desk: Desk, side: str, price: str, size: str, *, of_twin: str) -> Non
     desk.venue.change(YES, side, price, size)
     desk.venue.change(NO, OTHER[side], of_twin, size)
     desk.venue.feeds = True
-    told = [
-        desk.venue.change_message(YES, side, price, size),
-        desk.venue.change_message(NO, OTHER[side], of_twin, size),
-    ]
-    both = [message["price_changes"][0] for message in told]
-    for one in both:
-        desk.venue.tell(one["asset_id"], told[0] | {"price_changes": both})
+    message = desk.venue.change_message(YES, side, price, size)
+    message["price_changes"] += desk.venue.change_message(NO, OTHER[side], of_twin, size)["price_changes"]
+    for connection in desk.venue.connections:
+        if {YES, NO} & set(connection.tokens):
+            connection.push(message)
 
 
 def sides(view: BookView | None) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -145,6 +143,41 @@ def test_a_twin_that_becomes_known_later_joins_the_book_that_is_kept() -> None:
         assert desk.store.tracked == (YES,)
 
     tell_twins(BookSource.WS_AND_SNAPSHOT, story, twin_of=known.get)
+
+
+@pytest.mark.parametrize("source", WITH_SOCKETS)
+def test_both_outcomes_are_subscribed_on_one_socket_and_both_left_together(source: BookSource) -> None:
+    """Either alone brings all changes; trades are told of the outcome that was traded."""
+
+    async def story(desk: Desk) -> None:
+        await seeded(desk)
+        [connection] = desk.venue.connections
+        subscribed = set(connection.tokens)
+        desk.store.untrack(NO)
+        desk.store.track(token(9))
+        await wait_ms(100)
+
+        assert subscribed == {YES, NO}
+        assert connection.tokens == [token(9)]
+
+    tell_twins(source, story)
+
+
+def test_the_second_of_two_books_after_a_trade_is_not_read_again() -> None:
+    async def story(desk: Desk) -> None:
+        await seeded(desk)
+        for number in range(60):
+            change(desk, "BUY", f"0.{100 + number}", "1", of_twin=f"0.{900 - number}")
+        await wait_ms(10)
+        before = desk.store.counters.messages
+        for token_id in (YES, NO, YES):
+            desk.venue.tell(token_id, {"event_type": "book", **desk.venue.books[token_id].as_json(token_id)})
+        await wait_ms(10)
+
+        assert desk.store.counters.messages - before == 2
+        assert len(sides(desk.store.view(NO))[1]) == 62
+
+    tell_twins(BookSource.WS, story)
 
 
 @pytest.mark.parametrize("source", WITH_SOCKETS)

@@ -123,7 +123,7 @@ class ClobBookStore(BookStore):
 
     @property
     def tracked(self) -> tuple[str, ...]:
-        """The tokens whose books are asked for; each stands for its twin too."""
+        """One token for each book that is kept; it stands for its twin too."""
         return tuple(self._shelf.books)
 
     def track(self, token_id: str) -> None:
@@ -154,7 +154,8 @@ class ClobBookStore(BookStore):
         """Drop a token's book, which is its twin's too."""
         tracked = self._shelf.remove(token_id)
         if tracked is not None and tracked.socket is not None:
-            tracked.socket.forget(tracked.token_id)
+            for one in tracked.token_ids:
+                tracked.socket.forget(one)
 
     def view(self, token_id: str) -> BookView | None:
         outcome = self._shelf.outcomes.get(token_id)
@@ -267,21 +268,29 @@ class ClobBookStore(BookStore):
             self._refuse(token_id)
             return None
         outcome = self._shelf.add(token_id, twin_id)
-        if not outcome.is_mirrored:
+        if outcome.tracked.socket is None:
             self._listen(outcome.tracked)
+        elif outcome.tracked.socket.room > 0:
+            outcome.tracked.socket.want(token_id)
         return outcome
 
     def _track_parted(self, token_id: str) -> None:
         """Keep the book of a token that was read from its twin's so far."""
+        for socket in self._sockets:
+            socket.forget(token_id)
         self._track(token_id, is_urgent=True)
 
     def _listen(self, tracked: Tracked) -> None:
-        """Have a new book told by a socket, or asked for."""
+        """Have a new book told by a socket, or asked for.
+
+        Both outcomes are subscribed, though either brings all changes: trades are told of the one that was traded.
+        """
         if self._source is BookSource.REST:
             self._upkeep.ask_soon(tracked)
             return
-        tracked.socket = self._socket_with_room()
-        tracked.socket.want(tracked.token_id)
+        tracked.socket = self._socket_with_room(len(tracked.outcomes))
+        for token_id in tracked.token_ids:
+            tracked.socket.want(token_id)
         if tracked.token_id in tracked.socket.subscribed:
             # It was just dropped and the venue was not told yet: no book will come by itself.
             self._get_anew(tracked)
@@ -312,9 +321,9 @@ class ClobBookStore(BookStore):
             log.error("books.refused", token_id=token_id, tokens_max=self._tokens_max)
             self._note("TOKENS_FULL", {"token_id": token_id, "tokens_max": self._tokens_max})
 
-    def _socket_with_room(self) -> MarketSocket:
+    def _socket_with_room(self, tokens: int) -> MarketSocket:
         for socket in self._sockets:
-            if socket.room > 0:
+            if socket.room >= tokens:
                 return socket
         socket = MarketSocket(
             number=len(self._sockets),

@@ -14,6 +14,7 @@ from copytrade.adapters.clob.wire import (
     UNREADABLE,
     MalformedFrameError,
     decode_frame,
+    decode_head,
     decode_plain,
     levels_of,
     old_changes,
@@ -67,7 +68,7 @@ class Feed:
         """
         # Nearly every frame is a plain one: what follows is written out, without a call that can be spared.
         if len(frame) > PLAIN_BYTES_MAX:
-            return self._apply_any(frame, source)
+            return self._says_the_same(frame, source) or self._apply_any(frame, source)
         try:
             message = decode_plain(frame)
             if message.price_changes is None:
@@ -97,6 +98,19 @@ class Feed:
         else:
             self._shelf.move(tracked, {quote: size}, frame, message.timestamp, at_ms)
         return True
+
+    def _says_the_same(self, frame: bytes, source: MarketSocket | None) -> bool:
+        """Whether a frame is the book of the other outcome, after a trade of which the first was just taken in."""
+        try:
+            head = decode_head(frame)
+            outcome = self._heard(head.asset_id, source)
+            return (
+                outcome is not None
+                and head.event_type == "book"
+                and outcome.tracked.shown == (outcome.twin_id, timestamp_ms(head.timestamp))
+            )
+        except (*UNREADABLE, ValueError):
+            return False
 
     def _apply_any(self, frame: bytes, source: MarketSocket | None) -> bool:
         """Apply a frame of any kind, read exactly."""
@@ -173,6 +187,7 @@ class Feed:
         self._shelf.learn(message)
         venue_ts_ms = timestamp_ms(message.timestamp)
         levels = outcome.levels(levels_of(message.bids, message.asks))
+        tracked.shown = (message.asset_id, venue_ts_ms)
         tracked.is_confirmed = True
         tracked.ask_again_at = None
         if not tracked.book.is_seeded:

@@ -180,6 +180,7 @@ class Shelf:
         tracked.strikes = tracked.known_true_at = tracked.snapshot_ts_ms = tracked.dropped_ts_ms = 0
         tracked.seed_tries = 0
         tracked.is_confirmed = False
+        tracked.shown = ("", 0)
         tracked.epoch += 1
         tracked.buffer.clear()
         tracked.wake()

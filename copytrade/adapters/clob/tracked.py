@@ -90,6 +90,7 @@ class Tracked:
         "outcomes",
         "seed_tries",
         "settle_timer",
+        "shown",
         "snapshot_ts_ms",
         "socket",
         "strikes",
@@ -111,6 +112,8 @@ class Tracked:
         self.named_at = self.viewed_at = now
         self.snapshot_ts_ms: Millis = 0
         """The stamp of the last REST book: socket messages older than it are part of it."""
+        self.shown: tuple[str, Millis] = ("", 0)
+        """The token and the stamp of the last full book that the socket brought."""
         self.carried: bytes | MarketMessage | None = None
         """The last message of changes, or its frame: what it says of the book is yet to be compared with ours."""
         self.strikes = self.hash_strikes = 0

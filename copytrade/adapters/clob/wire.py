@@ -117,6 +117,14 @@ class MarketMessage(msgspec.Struct, gc=False):
     winning_asset_id: str | None = None
 
 
+class Head(msgspec.Struct, gc=False):
+    """What tells full books apart without reading them."""
+
+    event_type: str
+    asset_id: str
+    timestamp: str
+
+
 class _Kind(msgspec.Struct):
     event_type: str = ""
 
@@ -124,6 +132,8 @@ class _Kind(msgspec.Struct):
 decode_plain = msgspec.json.Decoder(PlainFrame, strict=False).decode
 """Return a frame of that one shape; raises one of UNREADABLE if it is any other."""
 
+decode_head = msgspec.json.Decoder(Head).decode
+"""Return the head of a message that is not in an array; raises one of UNREADABLE if there is none."""
 _decode_frame = msgspec.json.Decoder(MarketMessage | list[MarketMessage]).decode
 _decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(MarketMessage).decode
