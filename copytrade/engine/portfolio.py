@@ -124,9 +124,9 @@ class Portfolio:
         return tuple(dict.fromkeys([*held, *(attempt.token_id for attempt in self._open.values())]))
 
     def _keep(self, attempt: ExecutionAttempt) -> None:
-        before = self._open.get(attempt.id)
+        self._forget(attempt.id)
         self._open[attempt.id] = attempt
-        self._promise(attempt.token_id, _promised_by(attempt) - (0 if before is None else _promised_by(before)))
+        self._promise(attempt.token_id, _promised_by(attempt))
 
     def _forget(self, attempt_id: UUID) -> None:
         before = self._open.pop(attempt_id, None)
