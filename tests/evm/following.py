@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
@@ -30,8 +30,9 @@ from copytrade.ports.leader_fills import (
 )
 from copytrade.ports.ledger import Ledger
 from tests.evm.anvil import CHAIN_ID
-from tests.evm.chain import GENESIS_S, EvmChain
+from tests.evm.chain import GENESIS_S
 from tests.evm.orders import BEFORE, LIVE, Row
+from tests.evm.proxy import SocketProxy
 from tests.makers import a_leader
 from tests.unit.polygon.watching import Roll
 
@@ -42,6 +43,19 @@ OFTEN_MS = 50
 SUBSCRIPTIONS = 2
 SETTLING_BLOCKS_MAX = 40
 POLL_S = 0.005
+
+
+class Chain(Protocol):
+    """A chain that moves when it is told to."""
+
+    http_url: str
+    sockets: SocketProxy
+
+    async def head(self) -> int:
+        """Return the newest block's number."""
+
+    async def mine(self) -> object:
+        """Mine an empty block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +141,13 @@ class Feed:
 
         await self.until(holds)
 
-    async def until_subscribed(self, chain: EvmChain) -> None:
+    async def until_subscribed(self, chain: Chain) -> None:
         """Wait until the node has accepted the subscriptions."""
         async with asyncio.timeout(DEADLINE_S):
             while chain.sockets.subscriptions < SUBSCRIPTIONS:
                 await asyncio.sleep(POLL_S)
 
-    async def until_settled(self, chain: EvmChain) -> Stored:
+    async def until_settled(self, chain: Chain) -> Stored:
         """Mine until all that was mined so far is read, final and proved; return what is stored then."""
         last = await chain.head()
         for _ in range(SETTLING_BLOCKS_MAX):
@@ -145,7 +159,7 @@ class Feed:
             f"block {last} is not settled; proved {await self.book.proved()}, confirmed {self._confirmed}"
         )
 
-    async def until_at_head(self, chain: EvmChain) -> None:
+    async def until_at_head(self, chain: Chain) -> None:
         """Wait until the newest block has been read."""
 
         async def holds() -> bool:
@@ -173,7 +187,7 @@ class Feed:
 
 @asynccontextmanager
 async def following(
-    chain: EvmChain, book: Book, *leaders: Leader, is_live: bool = True, **changes: Any
+    chain: Chain, book: Book, *leaders: Leader, is_live: bool = True, **changes: Any
 ) -> AsyncIterator[Feed]:
     """Run a source on the chain into the book, `is_live` first; it ends with the block, and must not have failed."""
     for leader in leaders:

@@ -13,7 +13,7 @@ import pytest
 from copytrade.domain.attempts import Reason, reason
 from copytrade.domain.units import MICRO
 from tests.copying import waiting_by_reasons
-from tests.processes import WorkerProcess, World, a_world, wait_until
+from tests.processes import WorkerProcess, World, a_world, copytrade, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
@@ -48,12 +48,66 @@ def test_killed_at_every_stage_it_misses_no_fill_and_repeats_none(tmp_path: Path
     _assert_what_waits_adds_up(database)
 
 
+def test_killed_while_it_reads_the_past_and_while_blocks_are_replaced_it_ends_with_what_the_chain_holds(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "worker.db"
+    with a_world("--manual", "--seed", "12", "--block-ms", "0") as world:
+        more = {"POLYGON_POLL_INTERVAL_MS": "200", "TRIGGER_MODE": "polygon", "LEADERS": ""}
+        environment = world.environment(f"sqlite:///{database}", **more)
+        leader = world.leaders[0]["address"]
+        words = ("leaders", "add", leader, "--since", "1h", "--unchecked")
+        added = copytrade(*words, environment=environment, folder=tmp_path)
+        assert added.returncode == 0, added.stderr
+        for _ in range(40):
+            _trade(world, leader)
+        world.command("mine", count=80)
+        world.command("lag", range=5)
+        for fills_read in (1, 6, 6):
+            worker = WorkerProcess(environment, tmp_path)
+            worker.read_until("FILL ", count=fills_read)
+            worker.kill()
+        for fate in ("dropped", "moved"):
+            worker = WorkerProcess(environment, tmp_path)
+            worker.read_until("HISTORY_READ" if fate == "dropped" else "STARTED")
+            _trade(world, leader)
+            worker.read_until("FILL ")
+            world.command("reorg", depth=1, fate=fate)
+            worker.read_until("REORG")
+            worker.kill()
+        worker = WorkerProcess(environment, tmp_path)
+        worker.read_until("STARTED")
+        world.command("mine", count=5)
+        fills = [fill for fill in world.control("fills") if fill["canonical"] and fill["maker"] == leader]
+        wait_until(lambda: len(_standing(database)) >= len(fills) and _is_read_to(world, database))
+        assert worker.stop() == 0
+
+    assert len(fills) == 41
+    assert Counter(_standing(database)) == Counter((fill["tx_hash"], fill["log_index"]) for fill in fills)
+    assert _rows(database, "SELECT count(*) AS n FROM leader_fill") == [{"n": 42}]
+    _assert_executions_add_up(database)
+
+
+def _standing(database: Path) -> list[tuple[str, int]]:
+    rows = _rows(database, "SELECT tx_hash, log_index FROM leader_fill WHERE orphaned_at IS NULL")
+    return [(row["tx_hash"], row["log_index"]) for row in rows]
+
+
+def _trade(world: World, leader: str) -> None:
+    token = world.control("markets")[0]["tokens"][0]
+    world.command("post", leader=leader, token=token, side="BUY", size="25", price="0.4", role="maker", mine=True)
+
+
 def _is_settled(world: World, database: Path) -> bool:
     """Tell whether the worker has read every block so far, and every order has ended."""
-    [cursor] = _rows(database, "SELECT last_processed_block AS last FROM polygon_cursor WHERE leader_address = '*'")
     busy = _rows(database, "SELECT 1 FROM execution_attempt WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIAL')")
+    return _is_read_to(world, database) and not busy and not _undecided(database)
+
+
+def _is_read_to(world: World, database: Path) -> bool:
+    cursors = _rows(database, "SELECT * FROM polygon_cursor WHERE leader_address = '*' AND exchange_address = '*'")
     newest = max(fill["block_number"] for fill in world.control("fills"))
-    return bool(cursor["last"] >= newest) and not busy and not _undecided(database)
+    return bool(cursors[0]["last_processed_block"] >= newest)
 
 
 def _assert_one_attempt_each(database: Path) -> None:

@@ -8,8 +8,10 @@ from copytrade.adapters.polygon.node import Node
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused
 from copytrade.domain.units import Millis
 
-KEPT_BLOCKS: Final = 5_000
-"""Two hours: a node that lacks a younger block lags, and has lost nothing."""
+YOUNG_BLOCKS: Final = 5_000
+"""Two hours: a node that lacks a younger block may lag, and have lost nothing."""
+PROBE_BLOCKS: Final = 1_000
+"""A node that lags so far behind the others has what is older than that."""
 
 
 class Pruned(BadAnswer):
@@ -32,35 +34,35 @@ async def first_block_at(node: Node, since_ms: Millis) -> int:
         raise BadAnswer("(all nodes)", "no latest block")
     if head.timestamp_s < since_s:
         return head.number + 1
-    kept_from = head.number - KEPT_BLOCKS
+    young_from = head.number - YOUNG_BLOCKS
     above, below, step = head.number, head.number - 1, 1
     # Invariant: the block at `above` is not before the time; a block that nobody has is older than those that are.
-    while below >= 0 and not await _is_before(node, below, since_s, kept_from):
+    while below >= 0 and not await _is_before(node, below, since_s, young_from):
         step *= 2
         above, below = below, below - step
     below = max(below, -1)
     while above - below > 1:
         middle = (above + below) // 2
-        if await _is_before(node, middle, since_s, kept_from):
+        if await _is_before(node, middle, since_s, young_from):
             below = middle
         else:
             above = middle
-    if below >= 0 and await _stamp_of(node, below, kept_from) is None:
+    if below >= 0 and await _stamp_of(node, below, young_from) is None:
         raise Pruned(above)
     return above
 
 
-async def _is_before(node: Node, number: int, since_s: int, kept_from: int) -> bool:
-    stamp_s = await _stamp_of(node, number, kept_from)
+async def _is_before(node: Node, number: int, since_s: int, young_from: int) -> bool:
+    stamp_s = await _stamp_of(node, number, young_from)
     return stamp_s is None or stamp_s < since_s
 
 
-async def _stamp_of(node: Node, number: int, kept_from: int) -> int | None:
+async def _stamp_of(node: Node, number: int, young_from: int) -> int | None:
     """Return the time of a block in seconds, None if every node has lost it."""
     try:
         header = await node.old_header(number)
     except RpcRefused:
         header = None
-    if header is None and number > kept_from:
+    if header is None and number > young_from and await node.old_header(max(0, number - PROBE_BLOCKS)) is not None:
         raise BadAnswer("(all nodes)", f"block {number} is missing below the head")
     return None if header is None else header.timestamp_s

@@ -19,7 +19,8 @@ OLDEST = 100
 
 @pytest.fixture(autouse=True)
 def _short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dating, "KEPT_BLOCKS", 20)
+    monkeypatch.setattr(dating, "YOUNG_BLOCKS", 20)
+    monkeypatch.setattr(dating, "PROBE_BLOCKS", 50)
 
 
 def a_busy_chain() -> FakeChain:
@@ -108,5 +109,18 @@ def test_two_nodes_that_are_both_silent_about_what_they_lost_prove_no_range():
 
         assert kept.at() == chain.head.number
         assert kept.cursors[GLOBAL].proved_block == 16
+
+    virtual(story)
+
+
+def test_a_chain_that_begins_after_a_leader_was_followed_is_read_from_its_beginning():
+    async def story() -> None:
+        chain, kept = a_busy_chain(), Kept()
+        del chain.blocks[:290]
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(60)
+
+        assert kept.transactions() == sorted(tx(at) for at in range(291, 301))
+        assert [note.detail["from_block"] for note in kept.notes("HISTORY_PRUNED")] == [291]
 
     virtual(story)
