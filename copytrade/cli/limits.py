@@ -10,6 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import complain, print_json, print_line, print_table
+from copytrade.cli.since import utc
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.risk import NOT_BY_LEADER, LimitName, format_value, parse_value
 from copytrade.domain.scopes import EVERYTHING, Scope, scope_name
@@ -69,6 +70,9 @@ async def _set(settings: Settings, name: LimitName, scope: Scope, value: int | N
 async def _list(settings: Settings, *, as_json: bool) -> None:
     async with app.open_ledger(settings) as ledger:
         rows = await app.limits_in_force(settings, ledger)
+    for row in rows:
+        changed_at_ms = row.pop("changed_at_ms")
+        row["changed_at"] = utc(changed_at_ms) if changed_at_ms else ""
     if as_json:
         print_json({"limits": rows})
         return

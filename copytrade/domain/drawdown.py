@@ -34,22 +34,16 @@ def unrealized(position: Position, price: Price) -> Usdc:
     return notional_down(position.shares, price) - position.cost_usdc
 
 
-def realized(positions: Iterable[Position]) -> Usdc:
-    """Return realised PnL of all positions, net of fees."""
-    return sum(position.realized_pnl_usdc - position.fees_usdc for position in positions)
-
-
-def gain_today(start: DayStart, positions: Iterable[Position], mark: Callable[[str], Price | None]) -> Usdc:
+def gain_today(start: DayStart, realized: Usdc, held: Iterable[Position], mark: Callable[[str], Price | None]) -> Usdc:
     """Return realised and marked PnL since the day began; a loss is below zero.
 
-    A position without a mark counts as it stood when the day began, or at its cost if it is younger: no price
-    is invented for it.
+    `realized` is net of fees, of all positions ever; `held` are those with shares. One without a mark counts as it
+    stood when the day began, or at its cost if it is younger: no price is invented for it.
     """
-    gain = -start.realized_usdc - sum(amount for amount in start.unrealized_usdc.values() if amount is not None)
-    for position in positions:
-        gain += position.realized_pnl_usdc - position.fees_usdc
-        if not position.shares:
-            continue
+    gain = (
+        realized - start.realized_usdc - sum(amount for amount in start.unrealized_usdc.values() if amount is not None)
+    )
+    for position in held:
         token_id = position.token_id
         price = mark(token_id)
         before = start.unrealized_usdc.get(token_id)

@@ -67,8 +67,9 @@ def new_halt(cause: str, *, level: HaltLevel, why: str, by: str, now_ms: Millis)
 
 def told(halt: Halt) -> dict[str, object]:
     """Return what a row and a message say of a halt."""
-    by = halt.ended_by or halt.started_by
-    return {"cause": halt.cause, "level": halt.level, "why": halt.why, "by": by, "since_ms": halt.started_at_ms}
+    facts = {"cause": halt.cause, "level": halt.level, "why": halt.why, "by": halt.started_by}
+    ended = {} if halt.ended_by is None else {"ended_by": halt.ended_by}
+    return {**facts, "since_ms": halt.started_at_ms, **ended}
 
 
 def halted(halt: Halt) -> Reason:

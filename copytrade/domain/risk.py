@@ -173,6 +173,7 @@ def told(change: LimitChange) -> dict[str, object]:
         "old": format_value(change.name, change.old),
         "new": format_value(change.name, change.new),
         "by": change.changed_by,
+        "revision": change.revision,
     }
 
 

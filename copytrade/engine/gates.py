@@ -89,12 +89,13 @@ class Gates:
         cause = f"{BY_GATE}{name}"
         lasts_ms = self._clock.monotonic_ms() - self._changed_ms[name]
         is_halted = self._halts.is_open(cause)
+        if is_halted:
+            self._halted.add(name)
         if name in self._halted and not is_halted:
             # Somebody resumed: what lasts halts again, after as long as at first.
             self._halted.discard(name)
             self._changed_ms[name] = self._clock.monotonic_ms()
         elif not is_healthy and not is_halted and lasts_ms >= self._halt_after_ms:
-            self._halted.add(name)
             await self._halts.halt(cause, level=HaltLevel.ENTRIES, why=self._why(name, lasts_ms))
         elif is_healthy and is_halted and lasts_ms >= SETTLED_MS and name not in WAITS_FOR_A_PERSON:
             self._halted.discard(name)

@@ -33,6 +33,8 @@ class Portfolio:
         """Prepare; portfolios of one process share an `exposure`, so that limits on everything see all of them."""
         self._owner = (strategy_id, account_id)
         self._positions: dict[str, Position] = {}
+        self._held: dict[str, Position] = {}
+        self._net_pnl_usdc: Usdc = 0
         self._open: dict[UUID, ExecutionAttempt] = {}
         self._promised: defaultdict[str, Shares] = defaultdict(int)
         """By token, what open sells may still take; asked for with every fill, however many orders are open."""
@@ -57,7 +59,7 @@ class Portfolio:
         """Read positions and open attempts as last committed."""
         for position in await ledger.positions():
             if (position.strategy_id, position.account_id) == self._owner:
-                self._positions[position.token_id] = position
+                self._take(position)
         for attempt in await ledger.open_attempts():
             self.follow(attempt)
 
@@ -93,12 +95,12 @@ class Portfolio:
         before = self._positions.get(token_id, self._empty(token_id))
         if booked.position != before:
             self.at_stake.executed(fill, before, booked.position)
-        self._positions[token_id] = booked.position
+        self._take(booked.position)
         self.follow(booked.attempt)
 
     def settle(self, settlement: PositionSettlement, position: Position) -> None:
         """Take a position that something other than an execution changed."""
-        self._positions[position.token_id] = position
+        self._take(position)
         self.at_stake.settled(settlement, position)
 
     def sellable(self, token_id: str) -> Shares:
@@ -108,11 +110,15 @@ class Portfolio:
 
     def net_pnl_usdc(self) -> Usdc:
         """Return what was realised in all positions, less every fee paid."""
-        return sum(position.realized_pnl_usdc - position.fees_usdc for position in self._positions.values())
+        return self._net_pnl_usdc
 
     def positions(self) -> tuple[Position, ...]:
         """Return every position ever held, closed ones too."""
         return tuple(self._positions.values())
+
+    def held(self) -> tuple[Position, ...]:
+        """Return the positions with shares."""
+        return tuple(self._held.values())
 
     def open_attempts(self) -> tuple[ExecutionAttempt, ...]:
         """Return the attempts that are still open."""
@@ -120,8 +126,16 @@ class Portfolio:
 
     def tokens(self) -> tuple[str, ...]:
         """Return the tokens that are held or have an open order."""
-        held = (token for token, position in self._positions.items() if position.shares)
-        return tuple(dict.fromkeys([*held, *(attempt.token_id for attempt in self._open.values())]))
+        return tuple(dict.fromkeys([*self._held, *(attempt.token_id for attempt in self._open.values())]))
+
+    def _take(self, position: Position) -> None:
+        before = self._positions.get(position.token_id, self._empty(position.token_id))
+        self._net_pnl_usdc += _net_of(position) - _net_of(before)
+        self._positions[position.token_id] = position
+        if position.shares:
+            self._held[position.token_id] = position
+        else:
+            self._held.pop(position.token_id, None)
 
     def _keep(self, attempt: ExecutionAttempt) -> None:
         self._forget(attempt.id)
@@ -141,6 +155,10 @@ class Portfolio:
     def _empty(self, token_id: str) -> Position:
         strategy_id, account_id = self._owner
         return Position(strategy_id=strategy_id, account_id=account_id, token_id=token_id)
+
+
+def _net_of(position: Position) -> Usdc:
+    return position.realized_pnl_usdc - position.fees_usdc
 
 
 def _promised_by(attempt: ExecutionAttempt) -> Shares:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
-from copytrade.domain.drawdown import DayStart, gain_today, realized, unrealized
+from copytrade.domain.drawdown import DayStart, gain_today, unrealized
 from copytrade.domain.halts import BY_DRAWDOWN, HaltLevel
 from copytrade.domain.risk import DAY_MS, LimitName, day_start_ms
 from copytrade.domain.scopes import EVERYTHING, Scope, Subject, scope_name
@@ -74,19 +74,21 @@ class RiskDay:
 
     def gain(self) -> Usdc:
         """Return realised and marked PnL since the day began."""
-        return 0 if self._day is None else gain_today(self._day, self._portfolio.positions(), self._marks.get)
+        return 0 if self._day is None else self._gain_of(self._day)
 
     async def save(self) -> None:
         """Keep how the day goes, for other processes to read."""
         if self._day is not None:
-            held = [position.token_id for position in self._portfolio.positions() if position.shares]
-            unmarked = sum(self._mark(token_id) is None for token_id in held)
+            unmarked = sum(self._mark(position.token_id) is None for position in self._portfolio.held())
             at_ms = self._clock.now_ms()
             await self._store.save_day_gain(self._day, gain_usdc=self.gain(), unmarked=unmarked, at_ms=at_ms)
 
+    def _gain_of(self, day: DayStart) -> Usdc:
+        return gain_today(day, self._portfolio.net_pnl_usdc(), self._portfolio.held(), self._marks.get)
+
     def _see_marks(self) -> None:
         """Keep the last mark of what is held; the first since the day began is where a token started from."""
-        held = {position.token_id: position for position in self._portfolio.positions() if position.shares}
+        held = {position.token_id: position for position in self._portfolio.held()}
         kept = {token_id: price for token_id, price in self._marks.items() if token_id in held}
         seen = {token_id: price for token_id in held if (price := self._mark(token_id)) is not None}
         self._marks = {**kept, **seen}
@@ -117,17 +119,15 @@ class RiskDay:
             self._is_saved = True
 
     def _begin(self, started_ms: Millis) -> DayStart:
-        positions = self._portfolio.positions()
         standing: dict[str, Usdc | None] = {}
-        for position in positions:
-            if position.shares:
-                price = self._marks.get(position.token_id)
-                standing[position.token_id] = None if price is None else unrealized(position, price)
+        for position in self._portfolio.held():
+            price = self._marks.get(position.token_id)
+            standing[position.token_id] = None if price is None else unrealized(position, price)
         return DayStart(
             strategy_id=self._portfolio.strategy_id,
             account_id=self._portfolio.account_id,
             started_at_ms=started_ms,
-            realized_usdc=realized(positions),
+            realized_usdc=self._portfolio.net_pnl_usdc(),
             unrealized_usdc=standing,
         )
 
@@ -150,8 +150,8 @@ class RiskDay:
                 "account_id": day.account_id,
                 **money,
                 "net_realized_usdc": format_micro(figures.realized_usdc - figures.fees_usdc),
-                "gain_with_marks_usdc": format_micro(gain_today(day, self._portfolio.positions(), self._marks.get)),
-                "open_positions": sum(position.shares > 0 for position in self._portfolio.positions()),
+                "gain_with_marks_usdc": format_micro(self._gain_of(day)),
+                "open_positions": len(self._portfolio.held()),
                 "at_stake_usdc": format_micro(self._portfolio.at_stake.exposure.at_stake(EVERYTHING, Subject.ALL)),
             },
         )

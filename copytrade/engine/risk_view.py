@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from copytrade.domain.risk import (
     COOLDOWN_MAX_MS,
@@ -36,7 +36,7 @@ _SUBJECTS: Final = {
     LimitName.MAX_USDC_PER_LEADER: Subject.LEADER,
 }
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
 async def limits_in_force(
@@ -87,7 +87,7 @@ def _row(book: LimitBook, name: LimitName, scope: Scope, view: _View) -> Row:
         "used": used,
         "of": of,
         "source": source,
-        "changed_at_ms": "" if change is None else str(change.changed_at_ms),
+        "changed_at_ms": "" if change is None else change.changed_at_ms,
     }
 
 

@@ -100,7 +100,7 @@ def test_a_limit_is_set_listed_changed_and_lifted(monkeypatch: pytest.MonkeyPatc
         "used": "",
         "of": "",
         "source": "RISK_MAX_OPEN_USDC",
-        "changed_at_ms": "",
+        "changed_at": "",
     }
     assert said("limits", "set", "max_open_usdc", "250.5").startswith("MAX_OPEN_USDC (global): 100.00 -> 250.50;")
     assert said("limits", "set", "RISK_MAX_OPEN_USDC", "none").startswith("MAX_OPEN_USDC (global): 250.50 -> none;")

@@ -363,4 +363,6 @@ def test_the_gain_of_a_day_is_realised_and_marked(
 ) -> None:
     prices = {token_id: micro(text) for token_id, text in marks.items()}
 
-    assert gain_today(day, positions, prices.get) == micro(gain)
+    realized = sum(position.realized_pnl_usdc - position.fees_usdc for position in positions)
+    held = [position for position in positions if position.shares]
+    assert gain_today(day, realized, held, prices.get) == micro(gain)
