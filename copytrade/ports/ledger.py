@@ -203,8 +203,11 @@ class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskS
     async def save_markets(self, markets: Sequence[Market]) -> None:
         """Insert or update markets and their tokens; payouts are recorded once, and no update changes them."""
 
-    async def markets(self) -> tuple[Market, ...]:
-        """Return every stored market."""
+    async def markets(self, *, settled_since_ms: Millis | None = None) -> tuple[Market, ...]:
+        """Return every stored market; with an instant, none that was settled before it and of which we hold nothing."""
+
+    async def unlisted_tokens(self, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return tokens that leaders traded or we held and that are of no stored market, in order, above `after`."""
 
     async def save_registry_sync(self, sync: RegistrySync | None) -> None:
         """Keep how far the full sync of markets has come, or with None that none is under way."""

@@ -74,6 +74,15 @@ class Catalogue:
         for former, token in zip(market.former_token_ids, market.tokens, strict=False):
             self._successors[former] = token.token_id
 
+    def drop(self, market: Market) -> None:
+        """Forget a market."""
+        del self._by_condition[market.condition_id]
+        self._tick_announced_at.pop(market.condition_id, None)
+        for token in market.tokens:
+            self._by_token.pop(token.token_id, None)
+        for former in market.former_token_ids:
+            self._successors.pop(former, None)
+
     def announce_tick(self, market: Market, tick_size: int, *, monotonic_ms: Millis) -> Market:
         """Keep a tick size that the market socket announced, against Gamma's older answers too."""
         self._tick_announced_at[market.condition_id] = monotonic_ms

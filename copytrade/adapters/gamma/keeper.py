@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LOADED_AT_ONCE: Final = 1_000
 """Markets taken into memory before others have their turn, some 2 ms."""
+SETTLED_KEPT_MS: Final = 2 * 86_400_000
+"""How long a settled market stays in memory; thousands are settled a day."""
 SPARED_AT_ONCE: Final = 10_000
 QUARANTINED_PER_SYNC: Final = 20
 """Rows of one sync whose text is kept in a note; the others are counted."""
@@ -37,8 +39,11 @@ log = structlog.get_logger()
 class MarketStore(Protocol):
     """Where markets are kept; the ledger is one."""
 
-    async def markets(self) -> tuple[Market, ...]:
-        """Return every stored market."""
+    async def markets(self, *, settled_since_ms: Millis | None = None) -> tuple[Market, ...]:
+        """Return the stored markets, but those settled before that and of which nothing is held."""
+
+    async def unlisted_tokens(self, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return tokens that are named somewhere and are of no stored market, in order, above `after`."""
 
     async def save_markets(self, markets: Sequence[Market]) -> None:
         """Insert or update markets; payouts are recorded once."""
@@ -71,19 +76,26 @@ class Keeper:
         self._spared = 0
 
     async def load(self) -> None:
-        """Take the stored markets into memory; what was learned meanwhile stays.
+        """Take the stored markets that still matter into memory; what was learned meanwhile stays.
 
         :raises LedgerUnavailableError: there are none to be had now.
         """
         gc.disable()
         try:
-            markets = await self.store.markets()
+            markets = await self.store.markets(settled_since_ms=self.clock.now_ms() - SETTLED_KEPT_MS)
         finally:
             gc.enable()
         for start in range(0, len(markets), LOADED_AT_ONCE):
             self.catalogue.load(markets[start : start + LOADED_AT_ONCE])
             await asyncio.sleep(0)
         self.spare_the_collector()
+
+    def forget_settled(self) -> None:
+        """Drop markets from memory that were settled long ago; the store keeps them, and asking finds them again."""
+        before_ms = self.clock.now_ms() - SETTLED_KEPT_MS
+        for market in self.catalogue:
+            if market.closed and market.payouts is not None and market.updated_at_ms < before_ms:
+                self.catalogue.drop(market)
 
     def spare_the_collector(self) -> None:
         """Take what is in memory now out of the garbage collector's sight, if many markets came that will stay.

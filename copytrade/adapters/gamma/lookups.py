@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import httpx
+import structlog
 
 from copytrade.adapters.gamma.amounts import NotAPageError
 from copytrade.adapters.gamma.decode import parse_page, salvaged_cursor
@@ -31,6 +33,8 @@ OLDEST_FIRST: Final = (("order", "id"), ("ascending", "true"))
 NEWEST_FIRST: Final = (("order", "id"), ("ascending", "false"))
 OPEN: Final = (("closed", "false"),)
 Params = tuple[tuple[str, str], ...]
+
+log = structlog.get_logger()
 
 
 class GarbageError(RegistryUnavailableError):
@@ -105,6 +109,17 @@ class Lookups:
             return None if body is None else parse_payouts(body, market)
         except NotAPageError as error:
             raise GarbageError(f"/v2/resolutions: {error}") from error
+
+    async def with_payouts(self, market: Market) -> Market:
+        """Return a closed market with what it paid; as it is if that is known, or not to be had now."""
+        if market.payouts is not None:
+            return market
+        try:
+            payouts = await self.payouts(market)
+        except RegistryUnavailableError as error:
+            log.warning("registry.payouts_unavailable", condition_id=market.condition_id, error=str(error)[:300])
+            return market
+        return market if payouts is None else replace(market, accepting_orders=False, payouts=payouts)
 
     async def details_of_token(self, token_id: str) -> ClobDetails | None:
         """Return the CLOB's record of a token's market, None if it does not know the token."""

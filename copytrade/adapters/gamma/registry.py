@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 import structlog
 
 from copytrade.adapters.gamma.amounts import padded_condition
+from copytrade.adapters.gamma.backlog import Backlog
 from copytrade.adapters.gamma.details import market_of_details, with_details
 from copytrade.adapters.gamma.keeper import Keeper
 from copytrade.adapters.gamma.lookups import Lookups, RefusedError
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from copytrade.ports.clock import Clock
 
 QUEUE_MAX: Final = 10_000
+SETTLE_AGAIN_MS: Final = 300_000
+"""How often a market that is closed and named again and again is asked what it paid."""
 
 log = structlog.get_logger()
 
@@ -64,10 +67,17 @@ class GammaRegistry(MarketRegistry):
         self._note = note
         self._keeper = Keeper(store=store, clock=clock, note=note)
         self._catalogue = self._keeper.catalogue
-        self._sync = Sync(lookups=self._lookups, keeper=self._keeper, clock=clock, interval_ms=sync_interval_ms)
+        self._sync = Sync(
+            lookups=self._lookups,
+            keeper=self._keeper,
+            backlog=Backlog(lookups=self._lookups, keeper=self._keeper, clock=clock),
+            clock=clock,
+            interval_ms=sync_interval_ms,
+        )
         self._fetching: dict[str, asyncio.Task[Market | None]] = {}
         self._to_complete: dict[str, None] = {}
         self._to_settle: dict[str, None] = {}
+        self._settle_again_at: dict[str, Millis] = {}
         self._completed: set[str] = set()
         self._is_loaded = False
 
@@ -121,7 +131,13 @@ class GammaRegistry(MarketRegistry):
         return await asyncio.shield(task)
 
     def complete_soon(self, token_id: str) -> None:
-        """Have the CLOB's details of a token's market asked for in the background, once per process."""
+        """Have the CLOB's details of a token's market asked for in the background, once per process.
+
+        A closed market is asked about again now and then, until it is known what it paid.
+        """
+        market = self.market_of(token_id)
+        if market is not None and market.closed and market.payouts is None:
+            self._settle_soon(market)
         if token_id not in self._completed and len(self._to_complete) < QUEUE_MAX and not is_combo(token_id):
             self._to_complete[token_id] = None
             self._keeper.work.set()
@@ -170,21 +186,13 @@ class GammaRegistry(MarketRegistry):
         market = await self._ask_about(token_id)
         if market is None:
             return None
-        if market.closed and market.payouts is None:
-            market = await self._with_payouts(market)
+        if market.closed:
+            market = await self._lookups.with_payouts(market)
         try:
             await self._keeper.remember(market)
         except LedgerUnavailableError as error:
             log.warning("registry.not_stored", condition_id=market.condition_id, error=str(error))
         return self.market_of(token_id)
-
-    async def _with_payouts(self, market: Market) -> Market:
-        try:
-            payouts = await self._lookups.payouts(market)
-        except RegistryUnavailableError as error:
-            log.warning("registry.payouts_unavailable", condition_id=market.condition_id, error=str(error)[:300])
-            return market
-        return market if payouts is None else replace(market, accepting_orders=False, payouts=payouts)
 
     async def _ask_about(self, token_id: str) -> Market | None:
         """Ask both hosts at once; either alone will do, but only both can say that a token is unknown."""
@@ -253,10 +261,14 @@ class GammaRegistry(MarketRegistry):
                 await pause(self._clock, tries=tries, what="complete", error=error)
 
     async def _settle(self, condition_id: str) -> None:
-        """Ask once what a market without a single winner paid; if it is too early, each sync asks again."""
+        """Ask once what a market without a single winner paid; if it is too early, it is asked again later."""
         market = self._catalogue.of_condition(condition_id)
         if market is not None and market.payouts is None:
-            await self._keeper.remember(await self._with_payouts(market))
+            settled = await self._lookups.with_payouts(market)
+            await self._keeper.remember(settled)
+            if settled.payouts is not None:
+                self._settle_again_at.pop(condition_id, None)
+            await self._clock.sleep_ms(PAGE_PAUSE_MS)
 
     async def _complete_or_requeue(self, token_id: str) -> None:
         try:
@@ -285,7 +297,14 @@ class GammaRegistry(MarketRegistry):
             self._keeper.tell_conflict(market, payouts)
         payouts = market.payouts or payouts
         self._resolve(market, payouts)
-        if payouts is None and len(self._to_settle) < QUEUE_MAX:
+        if payouts is None:
+            self._settle_soon(market)
+
+    def _settle_soon(self, market: Market) -> None:
+        now = self._clock.monotonic_ms()
+        due_at = self._settle_again_at.get(market.condition_id, now)
+        if due_at <= now and len(self._to_settle) < QUEUE_MAX:
+            self._settle_again_at[market.condition_id] = now + SETTLE_AGAIN_MS
             self._to_settle[market.condition_id] = None
             self._keeper.work.set()
 

@@ -17,6 +17,7 @@ from copytrade.ports.markets import RegistrySync, RegistryUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
+    from copytrade.adapters.gamma.backlog import Backlog
     from copytrade.adapters.gamma.decode import Listing
     from copytrade.adapters.gamma.keeper import Keeper
     from copytrade.domain.market import Market
@@ -78,9 +79,12 @@ class _Walk:
 class Sync:
     """Reads what the venue lists, again and again."""
 
-    def __init__(self, *, lookups: Lookups, keeper: Keeper, clock: Clock, interval_ms: Millis) -> None:
+    def __init__(
+        self, *, lookups: Lookups, keeper: Keeper, backlog: Backlog, clock: Clock, interval_ms: Millis
+    ) -> None:
         self._lookups = lookups
         self._keeper = keeper
+        self._backlog = backlog
         self._clock = clock
         self._interval_ms = interval_ms
         self._walk: _Walk | None = None
@@ -105,6 +109,7 @@ class Sync:
                 continue
             failures = 0
             if not walk.is_resumed:  # One that was cannot tell what closed: the next follows at once.
+                await self._work_off_backlog()
                 await self._follow(started + self._interval_ms)
 
     async def _sync(self) -> _Walk:
@@ -119,6 +124,7 @@ class Sync:
         if walk.is_whole:
             await self._close([market for market in self._keeper.catalogue if market.condition_id not in walk.seen])
             await self._settle()
+        self._keeper.forget_settled()
         self._walk = None
         self._tell("registry.synced", walk)
         return walk
@@ -177,6 +183,12 @@ class Sync:
         walk.pages_skipped += 1
         self._keeper.note("REGISTRY_PAGE_SKIPPED", {"page": walk.progress.pages, "error": str(error)[:300]})
         return cursor
+
+    async def _work_off_backlog(self) -> None:
+        try:
+            await self._backlog.complete()
+        except (RegistryUnavailableError, LedgerUnavailableError) as error:
+            log.warning("registry.backlog_unavailable", error=str(error)[:300])
 
     async def _follow(self, until: Millis) -> None:
         """Look for new markets now and then until the next sync is due."""

@@ -83,8 +83,21 @@ class MemoryLedger(MemoryRisk, MemoryAttributions, Ledger):
     async def registry_sync(self) -> RegistrySync | None:
         return self._registry_sync
 
-    async def markets(self) -> tuple[Market, ...]:
-        return tuple(self._markets[condition_id] for condition_id in sorted(self._markets))
+    async def markets(self, *, settled_since_ms: Millis | None = None) -> tuple[Market, ...]:
+        stored = (self._markets[condition_id] for condition_id in sorted(self._markets))
+        return tuple(market for market in stored if settled_since_ms is None or self._matters(market, settled_since_ms))
+
+    def _matters(self, market: Market, settled_since_ms: Millis) -> bool:
+        if not market.closed or market.payouts is None or market.updated_at_ms >= settled_since_ms:
+            return True
+        held = {position.token_id for position in self._positions.values() if position.shares > 0}
+        return any(token.token_id in held for token in market.tokens)
+
+    async def unlisted_tokens(self, *, after: str, limit: int) -> tuple[str, ...]:
+        listed = {token.token_id for market in self._markets.values() for token in market.tokens}
+        named = {stored.recorded.fill.token_id for stored in self.stored.values()}
+        named |= {position.token_id for position in self._positions.values()}
+        return tuple(sorted(token_id for token_id in named - listed if token_id > after)[:limit])
 
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
         self.events.append(Event(code=code, detail=dict(detail), at_ms=at_ms))

@@ -270,8 +270,11 @@ class SqlLedger(SqlRiskStore, Ledger):
     async def save_markets(self, markets: Sequence[Market]) -> None:
         await self._database.write(partial(registry.save_markets, markets=markets))
 
-    async def markets(self) -> tuple[Market, ...]:
-        return await self._database.read(registry.all_markets)
+    async def markets(self, *, settled_since_ms: Millis | None = None) -> tuple[Market, ...]:
+        return await self._database.read(partial(registry.all_markets, settled_since_ms=settled_since_ms))
+
+    async def unlisted_tokens(self, *, after: str, limit: int) -> tuple[str, ...]:
+        return await self._database.read(partial(registry.unlisted_tokens, after=after, limit=limit))
 
     async def save_registry_sync(self, sync: RegistrySync | None) -> None:
         await self._database.write(partial(registry.save_sync, sync=sync))

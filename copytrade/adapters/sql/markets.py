@@ -6,7 +6,7 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Table, delete, func, select, union
+from sqlalchemy import Connection, Table, delete, func, or_, select, union
 
 from copytrade.adapters.sql.rows import Values, market_of, market_values, token_values
 from copytrade.adapters.sql.statements import insert
@@ -34,12 +34,27 @@ def save_markets(connection: Connection, markets: Sequence[Market]) -> None:
     _upsert(connection, market_token, "token_id", list(tokens.values()))
 
 
-def all_markets(connection: Connection) -> tuple[Market, ...]:
-    """Return every market by condition, its tokens in outcome order."""
+def all_markets(connection: Connection, *, settled_since_ms: Millis | None = None) -> tuple[Market, ...]:
+    """Return markets by condition, their tokens in outcome order: every one, or those not settled before an instant."""
     by_market = select(market_token).order_by(market_token.c.condition_id, market_token.c.outcome_index)
     every = select(market_registry).order_by(market_registry.c.condition_id)
+    if settled_since_ms is not None:
+        matters = _matters(settled_since_ms)
+        every = every.where(matters)
+        conditions = select(market_registry.c.condition_id).where(matters)
+        by_market = by_market.where(market_token.c.condition_id.in_(conditions))
     markets, tokens = (chain.from_iterable(_chunks(connection, rows)) for rows in (every, by_market))
     return tuple(_together(markets, groupby(tokens, key=attrgetter("condition_id"))))
+
+
+def _matters(settled_since_ms: Millis) -> ColumnElement[bool]:
+    held = select(market_token.c.condition_id).join(position, position.c.token_id == market_token.c.token_id)
+    return or_(
+        market_registry.c.closed.is_(False),
+        market_registry.c.payouts.is_(None),
+        market_registry.c.updated_at >= settled_since_ms,
+        market_registry.c.condition_id.in_(held.where(position.c.shares > 0)),
+    )
 
 
 def _chunks(connection: Connection, rows: Select[Any]) -> Iterator[Sequence[Any]]:
@@ -85,6 +100,15 @@ def recent_tokens(connection: Connection, *, since_ms: Millis) -> tuple[str, ...
     traded = select(leader_fill.c.token_id).where(leader_fill.c.fill_ts >= since_ms)
     held = select(position.c.token_id).where(position.c.shares > 0)
     return tuple(connection.execute(union(traded, held)).scalars())
+
+
+def unlisted_tokens(connection: Connection, *, after: str, limit: int) -> tuple[str, ...]:
+    """Return tokens of fills and positions that no market has, in order."""
+    traded, held = (select(table.c.token_id).where(table.c.token_id > after) for table in (leader_fill, position))
+    named = union(traded, held).subquery()
+    listed = select(market_token.c.token_id).where(market_token.c.token_id == named.c.token_id).exists()
+    statement = select(named.c.token_id).where(~listed).order_by(named.c.token_id).limit(limit)
+    return tuple(connection.execute(statement).scalars())
 
 
 def _upsert(connection: Connection, table: Table, key: str, rows: list[Values]) -> None:

@@ -156,12 +156,13 @@ class FakeHosts:
 
 @dataclass
 class FakeStore:
-    """Stored markets by condition and the sync under way; `is_down` refuses everything."""
+    """Stored markets by condition, tokens named without one, and the sync under way; `is_down` refuses everything."""
 
     stored: dict[str, Market] = field(default_factory=dict)
     saves: list[int] = field(default_factory=list)
     is_down: bool = False
     sync: RegistrySync | None = None
+    named: set[str] = field(default_factory=set)
 
     async def registry_sync(self) -> RegistrySync | None:
         self._check()
@@ -171,9 +172,16 @@ class FakeStore:
         self._check()
         self.sync = sync
 
-    async def markets(self) -> tuple[Market, ...]:
+    async def markets(self, *, settled_since_ms: int | None = None) -> tuple[Market, ...]:
         self._check()
-        return tuple(self.stored.values())
+        since = settled_since_ms or 0
+        stored = self.stored.values()
+        return tuple(one for one in stored if not one.closed or one.payouts is None or one.updated_at_ms >= since)
+
+    async def unlisted_tokens(self, *, after: str, limit: int) -> tuple[str, ...]:
+        self._check()
+        listed = {token.token_id for market in self.stored.values() for token in market.tokens}
+        return tuple(sorted(one for one in self.named - listed if one > after)[:limit])
 
     async def save_markets(self, markets: Sequence[Market]) -> None:
         self._check()
