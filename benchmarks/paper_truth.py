@@ -1,6 +1,6 @@
 """Paper against the market it imitates: the same orders for real and on paper, effect by effect.
 
-    python -m benchmarks.paper_truth [--orders 1000] [--seed 0] [--usdc 100] [--timid]
+    python -m benchmarks.paper_truth [--orders 1000] [--seed 0] [--usdc 100] [--crossing 0.5]
 
 For real means: on the matching engine of the sandbox, in a world of their own, where everybody sees them. On paper
 means: in the same world without them, from the public books and prints alone. Virtual time; a minute or two.
@@ -14,7 +14,7 @@ from typing import Final
 
 from benchmarks.truth import paper, real
 from benchmarks.truth.errors import Comparison, compare, table
-from benchmarks.truth.plan import world_config
+from benchmarks.truth.plan import CROSSING_CHANCE, world_config
 from copytrade.domain.effects import ALL_EFFECTS, Effect
 
 USDC_MAX: Final = 100
@@ -28,13 +28,18 @@ VARIANTS: Final = {
 
 
 def measure(
-    *, orders: int, seed: int, usdc_max: int = USDC_MAX, makers_hit_stale: bool = True, progress: bool = False
+    *,
+    orders: int,
+    seed: int,
+    usdc_max: int = USDC_MAX,
+    crossing_chance: float = CROSSING_CHANCE,
+    progress: bool = False,
 ) -> list[Comparison]:
     """Play worlds until so many orders were made; return each with all of its outcomes."""
     compared: list[Comparison] = []
     number = 0
     while len(compared) < orders:
-        config = world_config(seed * 1_000 + number, makers_hit_stale=makers_hit_stale)
+        config = world_config(seed * 1_000 + number, crossing_chance=crossing_chance)
         played = paper.play(config, VARIANTS, usdc_max=usdc_max)
         for burst in played.bursts:
             if burst:
@@ -52,12 +57,17 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--usdc", type=int, default=USDC_MAX, help="the most that an order is for (default: 100)")
-    parser.add_argument("--timid", action="store_true", help="makers never trade with an order that is in their way")
+    parser.add_argument(
+        "--crossing",
+        type=float,
+        default=CROSSING_CHANCE,
+        help="chance that a maker trades with an order in the way of his quote (default: 0.5)",
+    )
     asked = parser.parse_args()
     if asked.orders < 1 or asked.usdc < 1:
         parser.error("--orders and --usdc must be 1 or more")
     compared = measure(
-        orders=asked.orders, seed=asked.seed, usdc_max=asked.usdc, makers_hit_stale=not asked.timid, progress=True
+        orders=asked.orders, seed=asked.seed, usdc_max=asked.usdc, crossing_chance=asked.crossing, progress=True
     )
     print(table(compared, VARIANTS))
 

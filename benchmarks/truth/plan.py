@@ -21,6 +21,8 @@ BURST_EVERY_MS: Final = 1_700
 FIRST_BURST_MS: Final = 3_000
 SHARES_MIN: Final = 5 * MICRO
 TAKING_CHANCE: Final = 0.65
+CROSSING_CHANCE: Final = 0.5
+"""Some makers post only, some trade with what is in the way of their quotes: half of the time either."""
 SIGMA: Final = 0.8
 """Of the sizes in USDC, around half of their cap."""
 TTLS_MS: Final = (2_000, 5_000, 5_000, 12_000)
@@ -63,10 +65,10 @@ class Intent:
         return str(self.market.tokens[self.outcome])
 
 
-def world_config(seed: int, *, makers_hit_stale: bool = True) -> SandboxConfig:
+def world_config(seed: int, *, crossing_chance: float = CROSSING_CHANCE) -> SandboxConfig:
     """Return the world of a seed: the traded markets only, with a little past."""
     return SandboxConfig(
-        seed=seed, start_ms=START_MS, history_blocks=4, filler_markets=0, makers_hit_stale=makers_hit_stale
+        seed=seed, start_ms=START_MS, history_blocks=4, filler_markets=0, crossing_chance=crossing_chance
     )
 
 

@@ -64,14 +64,14 @@ class Flow:
         listings: Sequence[Listing],
         leaders: Sequence[Leader],
         seed: int,
-        makers_hit_stale: bool = False,
+        crossing_chance: float = 0,
     ) -> None:
         """Prepare participants; nobody acts before `open_books` and `start`."""
         self._exchange = exchange
         self._timeline = timeline
         self._listings = listings
         self._seed = seed
-        self._makers_hit_stale = makers_hit_stale
+        self._crossing_chance = crossing_chance
         self._random = random.Random(f"{seed}:takers")
         self._quoted: list[Quoted] = []
         self._paused = False
@@ -118,7 +118,7 @@ class Flow:
             liquidity=liquidity,
             exchange=self._exchange,
             seed=self._seed,
-            hits_stale=self._makers_hit_stale,
+            crossing_chance=self._crossing_chance,
         )
         maker.requote()
         quoted = Quoted(listing=listing, maker=maker)

@@ -22,10 +22,10 @@ class QuotingMaker:
     """Quotes one market for a few wallets; buys of one outcome stand for sells of the other."""
 
     def __init__(
-        self, *, market: Market, liquidity: Liquidity, exchange: Exchange, seed: int, hits_stale: bool = False
+        self, *, market: Market, liquidity: Liquidity, exchange: Exchange, seed: int, crossing_chance: float = 0
     ) -> None:
-        """Quote nothing yet; a maker that `hits_stale` orders in the way of his quotes trades with them."""
-        self._hits_stale = hits_stale
+        """Quote nothing yet; a quote that an order is in the way of trades with it by that chance, or is not made."""
+        self._crossing_chance = crossing_chance
         self._condition = market.condition
         self._liquidity = liquidity
         self._exchange = exchange
@@ -87,7 +87,8 @@ class QuotingMaker:
 
     def _place(self, market: Market, is_bid: bool, price: int) -> None:
         best = self._exchange.book(market).best(is_bid=not is_bid)
-        if best is not None and (price >= best if is_bid else price <= best) and not self._hits_stale:
+        crosses = best is not None and (price >= best if is_bid else price <= best)
+        if crosses and not (self._crossing_chance and self._random.random() < self._crossing_chance):
             return
         outcome = self._random.choice((YES, NO))
         order = self._exchange.new_order(

@@ -46,7 +46,7 @@ class SandboxConfig:
     history_blocks: int = 120
     filler_markets: int = 110
     start_ms: int | None = None
-    makers_hit_stale: bool = False
+    crossing_chance: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def world_config(config: SandboxConfig, *, start_ms: int) -> WorldConfig:
         index_delay_ms=config.index_delay_ms,
         filler_markets=config.filler_markets,
         invented_flow=not config.manual,
-        makers_hit_stale=config.makers_hit_stale,
+        crossing_chance=config.crossing_chance,
     )
 
 

@@ -51,8 +51,8 @@ class WorldConfig:
     index_delay_ms: int = 2_000
     filler_markets: int = 110
     invented_flow: bool = True
-    makers_hit_stale: bool = False
-    """Whether makers trade with orders that stand in the way of their quotes, or wait behind them."""
+    crossing_chance: float = 0
+    """How likely a maker trades with an order that stands in the way of a quote of his, instead of not quoting."""
 
 
 class World:
@@ -103,7 +103,7 @@ class World:
             listings=known,
             leaders=self.leaders,
             seed=config.seed,
-            makers_hit_stale=config.makers_hit_stale,
+            crossing_chance=config.crossing_chance,
         )
         self._begin(history_ms)
 
