@@ -12,7 +12,7 @@ from copytrade.domain.fills import Side
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from copytrade.domain.attempts import ExecutionAttempt
+    from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
     from copytrade.domain.positions import Position
     from copytrade.domain.units import Shares, Usdc
     from copytrade.ports.ledger import Booked, Ledger
@@ -27,6 +27,10 @@ class Portfolio:
         self._open: dict[UUID, ExecutionAttempt] = {}
         self._promised: defaultdict[str, Shares] = defaultdict(int)
         """By token, what open sells may still take; asked for with every fill, however many orders are open."""
+        self._unsettled: dict[str, tuple[str, Shares]] = {}
+        """By trade, what was bought and may still turn out void; it cannot be sold before it is settled."""
+        self._waiting: defaultdict[str, Shares] = defaultdict(int)
+        """The same, summed by token."""
         self.moving: Final = asyncio.Lock()
         """Held from a write that moves a position until it is taken in here: answers may come in another order."""
 
@@ -47,6 +51,9 @@ class Portfolio:
                 self._positions[position.token_id] = position
         for attempt in await ledger.open_attempts():
             self.follow(attempt)
+        for fill in await ledger.unsettled_executions():
+            if (fill.strategy_id, fill.account_id) == self._owner:
+                self.expect(fill)
 
     def follow(self, attempt: ExecutionAttempt) -> None:
         """Take an attempt as it now stands: kept while open, forgotten once it ended."""
@@ -68,14 +75,25 @@ class Portfolio:
         self._positions[booked.position.token_id] = booked.position
         self.follow(booked.attempt)
 
+    def expect(self, fill: ExecutionFill) -> None:
+        """Take how far an execution has come: what a buy brought is kept from being sold until it is settled."""
+        token_id, shares = self._unsettled.pop(fill.venue_trade_id, (fill.token_id, 0))
+        if fill.side is Side.BUY and not fill.is_settled:
+            self._unsettled[fill.venue_trade_id] = (fill.token_id, fill.shares)
+            self._waiting[fill.token_id] += fill.shares
+        self._waiting[token_id] -= shares
+        if not self._waiting[token_id]:
+            del self._waiting[token_id]
+
     def hold(self, position: Position) -> None:
         """Take a position that something other than an execution changed."""
         self._positions[position.token_id] = position
 
     def sellable(self, token_id: str) -> Shares:
-        """Return the shares held that no open sell has already promised."""
+        """Return the shares held that are settled and that no open sell has already promised."""
         position = self._positions.get(token_id)
-        return (position.shares if position else 0) - self._promised.get(token_id, 0)
+        held = position.shares if position else 0
+        return held - self._promised.get(token_id, 0) - self._waiting.get(token_id, 0)
 
     def net_pnl_usdc(self) -> Usdc:
         """Return what was realised in all positions, less every fee paid."""
@@ -96,4 +114,4 @@ class Portfolio:
 
 
 def _promised_by(attempt: ExecutionAttempt) -> Shares:
-    return attempt.size_shares_target - attempt.filled_shares if attempt.side is Side.SELL else 0
+    return max(0, attempt.size_shares_target - attempt.filled_shares) if attempt.side is Side.SELL else 0

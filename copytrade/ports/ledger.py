@@ -13,6 +13,7 @@ from copytrade.domain.orders import OrderType
 from copytrade.ports.accounts import AccountStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
+from copytrade.ports.live_orders import LiveOrderStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from copytrade.domain.market import Market
     from copytrade.domain.positions import Position
     from copytrade.domain.units import Millis
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
         Cursor,
@@ -74,7 +76,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, AccountStore, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, AccountStore, LiveOrderStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:
@@ -156,10 +158,17 @@ class Ledger(LeaderEventStore, CopyMemory, AccountStore, Protocol):
         """
 
     async def submit_attempt(
-        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+        self,
+        attempt_id: UUID,
+        *,
+        order_hash: str,
+        placed_at_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        venue_order: VenueOrder | None = None,
     ) -> bool:
         """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more.
 
+        `venue_order` is what will be signed of a real order; it is kept with the rest.
         If its fill was orphaned meanwhile it is CANCELED here (ORPHANED), and the answer is False.
         """
 
