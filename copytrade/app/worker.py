@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_executor, build_rules
+from copytrade.app.execution import build_executor, build_rules, open_signer
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
     from copytrade.ports.resolutions import ResolutionFeed
+    from copytrade.ports.signer import Signer
     from copytrade.settings import Settings
 
 ORDERS_WAITING_MAX: Final = 1_000
@@ -49,6 +50,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     """Wire a worker. The leaders named in the settings are added; those known already stay as they are."""
     outside = outside or Outside()
     clock = outside.clock
+    signer = await open_signer(settings)
     now_ms = clock.now_ms()
     for address in sorted(set(settings.leaders) - {known.address for known in await ledger.leaders()}):
         await ledger.add_leader(new_leader(address, since_ms=now_ms, now_ms=now_ms))
@@ -69,6 +71,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
             registry=registry,
             books=books,
             feed=feed,
+            signer=signer,
         )
 
 
@@ -84,9 +87,19 @@ def _worker(
     registry: MarketRegistry,
     books: BookStore,
     feed: ResolutionFeed | None,
+    signer: Signer | None,
 ) -> Worker:
     clock = outside.clock
-    executor = build_executor(settings, books, clock)
+    executor = build_executor(
+        settings,
+        outside,
+        books=books,
+        ledger=ledger,
+        registry=registry,
+        http=http,
+        notes=notes,
+        signer=signer,
+    )
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)

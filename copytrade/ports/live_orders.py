@@ -31,5 +31,8 @@ class LiveOrderStore(Protocol):
     async def executions_of(self, account_id: str, venue_trade_ids: Sequence[str]) -> tuple[ExecutionFill, ...]:
         """Return those of the executions that are stored, in no order."""
 
+    async def orders_since(self, account_id: str, since_ms: Millis) -> tuple[ExecutionAttempt, ...]:
+        """Return an account's attempts decided since a time that became orders, whatever became of those."""
+
     async def attempts_of_orders(self, order_hashes: Collection[str]) -> tuple[ExecutionAttempt, ...]:
         """Return the attempts that became these orders, in no order."""

@@ -15,8 +15,10 @@ from pydantic_settings import SettingsConfigDict
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import contradiction
 from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
-from copytrade.settings import copying, money, paper, running, timing
+from copytrade.domain.venue_orders import SignatureType
+from copytrade.settings import copying, live, money, paper, running, timing
 from copytrade.settings.copying import CopySettings
+from copytrade.settings.live import LiveSettings
 from copytrade.settings.money import MoneySettings
 from copytrade.settings.paper import PaperSettings
 from copytrade.settings.places import PlaceSettings
@@ -31,18 +33,21 @@ _OUR_FAMILIES: Final = re.compile(
     r"|SLIPPAGE|SPREAD|DEPTH|PRICE|CATEGORIES|KEYWORDS|LEADER|CARRY|ORDER|BANKROLL|FIXED|MAKER|EQUITY|RECONCILE)_"
 )
 _URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
+_SECRET: Final = frozenset({"live_private_key", "live_passphrase_fd"})
 _NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
 _MISSPELT_CUTOFF: Final = 0.82
 _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
-_ACCEPTED: Final = running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED | paper.ACCEPTED | money.ACCEPTED
+_ACCEPTED: Final = (
+    running.ACCEPTED | timing.ACCEPTED | copying.ACCEPTED | paper.ACCEPTED | money.ACCEPTED | live.ACCEPTED
+)
 
 
 class ConfigurationError(Exception):
     """The environment cannot be used; the text is one line a person can act on."""
 
 
-class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings, MoneySettings):
+class Settings(RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings, MoneySettings, LiveSettings):
     """Every variable, parsed and bounded."""
 
     model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)
@@ -57,7 +62,9 @@ def load() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise ConfigurationError(_sentence(error.errors()[0])) from None
-    _refuse_what_is_not_built(settings)
+    _refuse_what_is_not_built()
+    if settings.execution_mode is ExecutionMode.LIVE:
+        require_live(settings)
     if settings.quote_stale_ms < settings.quote_fresh_ms:
         raise ConfigurationError(
             f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
@@ -88,6 +95,32 @@ def require_chain(settings: Settings) -> None:
         )
 
 
+def require_live(settings: Settings) -> None:
+    """Check that a run with real orders has a key it may use and bounds on what it may spend.
+
+    :raises ConfigurationError: the first of them that is missing.
+    """
+    key = settings.live_private_key
+    if key is not None and not settings.live_accept_env_key:
+        raise ConfigurationError(
+            "LIVE_PRIVATE_KEY is set, which any program of this user can read; accepted: LIVE_KEYSTORE instead, "
+            "or LIVE_ACCEPT_ENV_KEY=true beside it"
+        )
+    if (key is None) == (settings.live_keystore is None):
+        raise ConfigurationError(
+            "EXECUTION_MODE is 'live' and needs one key; accepted: LIVE_KEYSTORE, "
+            "or LIVE_PRIVATE_KEY with LIVE_ACCEPT_ENV_KEY=true, not both"
+        )
+    if settings.live_signature_type is not SignatureType.EOA and settings.live_wallet is None:
+        raise ConfigurationError(
+            f"LIVE_WALLET is not set; LIVE_SIGNATURE_TYPE={settings.live_signature_type.value} needs "
+            "the wallet that holds the money"
+        )
+    for name in ("live_max_usdc_per_order", "live_max_usdc_per_day"):
+        if getattr(settings, name) is None:
+            raise ConfigurationError(f"{name.upper()} is not set; EXECUTION_MODE=live needs {live.ACCEPTED[name]}")
+
+
 def misspelt() -> list[tuple[str, str]]:
     """Return (name, what it probably means) for variables that look like ours and are not."""
     names = _variables()
@@ -100,11 +133,10 @@ def misspelt() -> list[tuple[str, str]]:
     return found
 
 
-def _refuse_what_is_not_built(settings: Settings) -> None:
-    if settings.execution_mode is ExecutionMode.LIVE:
-        raise ConfigurationError(_line("execution_mode", settings.execution_mode))
+def _refuse_what_is_not_built() -> None:
+    ours = {name.upper() for name in Settings.model_fields}
     for name, value in _variables().items():
-        if _NOT_YET.fullmatch(name) and value.strip():
+        if _NOT_YET.fullmatch(name) and name not in ours and value.strip():
             raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")
 
 
@@ -114,6 +146,8 @@ def _sentence(error: ErrorDetails) -> str:
 
 def _line(field: str, value: object, *, why: str = "") -> str:
     shown = repr(_URL_SECRETS.sub(r"\1\2***", str(value)) if field.endswith("_url") else str(value))
+    if field in _SECRET:
+        shown = "set to something else"
     return f"{field.upper()} is {shown}; accepted: {_ACCEPTED.get(field) or _bounds(field) or why}"
 
 

@@ -48,5 +48,12 @@ class MemoryLiveOrders(MemoryAttempts):
         asked = set(venue_trade_ids)
         return tuple(fill for fill in self.executions if fill.account_id == account_id and fill.venue_trade_id in asked)
 
+    async def orders_since(self, account_id: str, since_ms: Millis) -> tuple[ExecutionAttempt, ...]:
+        return tuple(
+            attempt
+            for attempt in self._oldest_first(self._attempts.values())
+            if attempt.account_id == account_id and attempt.decided_at_ms >= since_ms and attempt.order_hash is not None
+        )
+
     async def attempts_of_orders(self, order_hashes: Collection[str]) -> tuple[ExecutionAttempt, ...]:
         return tuple(attempt for attempt in self._attempts.values() if attempt.order_hash in order_hashes)

@@ -158,6 +158,9 @@ class SqlLedger(Ledger):
             partial(live_orders.executions_of, account_id=account_id, venue_trade_ids=venue_trade_ids)
         )
 
+    async def orders_since(self, account_id: str, since_ms: Millis) -> tuple[ExecutionAttempt, ...]:
+        return await self._database.read(partial(live_orders.orders_since, account_id=account_id, since_ms=since_ms))
+
     async def attempts_of_orders(self, order_hashes: Collection[str]) -> tuple[ExecutionAttempt, ...]:
         return await self._database.read(partial(live_orders.attempts_of_orders, order_hashes=order_hashes))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, and_, insert, select, text, update
 
 from copytrade.adapters.sql import accounts, attempts, events
 from copytrade.adapters.sql.executions import move_cash, save_position
@@ -98,6 +98,19 @@ def executions_of(connection: Connection, account_id: str, venue_trade_ids: Sequ
     fill = execution_fill.c
     known = select(execution_fill).where(fill.account_id == account_id, fill.venue_trade_id.in_(venue_trade_ids))
     return tuple(map(fill_of, connection.execute(known)))
+
+
+def orders_since(connection: Connection, account_id: str, since_ms: Millis) -> tuple[ExecutionAttempt, ...]:
+    """Return an account's attempts decided since then that became orders, oldest first."""
+    attempt = execution_attempt.c
+    # An attempt is stored right after it is decided, and its creation is what has an index.
+    became_order = and_(
+        attempt.created_at >= since_ms,
+        attempt.decided_at >= since_ms,
+        attempt.account_id == account_id,
+        attempt.order_hash.is_not(None),
+    )
+    return tuple(attempts.select_where(connection, became_order))
 
 
 def attempts_of_orders(connection: Connection, order_hashes: Collection[str]) -> tuple[ExecutionAttempt, ...]:
