@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,27 @@ def _compare(world: World, database: Path) -> None:
     posts = [post for post in world.control("posts") if post["outcome"] not in {"", "lost on the way"}]
     sent = {row["order_hash"] for row in _rows(database, "SELECT order_hash FROM live_order")}
     assert {post["order_id"] for post in posts} == sent
-    logs = [fill for fill in world.control("fills") if fill["order_hash"] in sent]
+    logs = [fill for fill in world.control("fills?all=true") if fill["order_hash"] in sent]
     booked = _rows(
         database,
-        "SELECT a.order_hash, f.filled_shares, f.fee_usdc FROM execution_fill f "
+        "SELECT a.order_hash, f.side, f.filled_shares, f.fee_usdc FROM execution_fill f "
         "JOIN execution_attempt a ON a.id = f.attempt_id WHERE f.settlement = 'confirmed'",
     )
     assert logs
-    assert sorted((log["order_hash"], log["size"]) for log in logs) == sorted(
-        (row["order_hash"], round(row["filled_shares"] * 10**6)) for row in booked
+    assert Counter((log["order_hash"], _shares(log), log["fee"]) for log in logs) == Counter(
+        (row["order_hash"], _micro(row["filled_shares"]), _micro(row["fee_usdc"])) for row in booked
     )
-    held = {row["token_id"]: round(row["shares"] * 10**6) for row in _rows(database, "SELECT * FROM position")}
+    held = {row["token_id"]: _micro(row["shares"]) for row in _rows(database, "SELECT * FROM position")}
     (account,) = (one for one in world.control("accounts") if one["wallet"] == WALLET)
     assert {token: shares for token, shares in held.items() if shares} == account["shares"]
+
+
+def _shares(log: dict[str, Any]) -> int:
+    return int(log["taker_amount"] if log["side"] == "BUY" else log["maker_amount"])
+
+
+def _micro(value: float) -> int:
+    return round(value * 10**6)
 
 
 def _rows(database: Path, query: str) -> list[dict[str, Any]]:
