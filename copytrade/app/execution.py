@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.outside import Outside
+    from copytrade.engine.comparison import Comparison
     from copytrade.engine.notes import Notes
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
@@ -58,6 +59,15 @@ async def open_signer(settings: Settings) -> Signer | None:
     from copytrade.app import live
 
     return await live.open_signer(settings)
+
+
+def build_comparison(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:
+    """Return what holds the ledger to the venue's account; None on paper, where the ledger is the account."""
+    if executor.mode is ExecutionMode.PAPER:
+        return None
+    from copytrade.app.live import compared
+
+    return compared(executor, ledger=ledger, notes=notes, clock=clock)
 
 
 def _build_paper(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:

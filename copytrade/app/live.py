@@ -15,6 +15,7 @@ from copytrade.adapters.live.signer import BadKeyError
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
+from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from copytrade.app.outside import Outside
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
     from copytrade.ports.signer import Signer
@@ -98,6 +100,13 @@ def build_live_executor(
         caps=_caps(settings, clob, ledger=ledger, clock=clock),
         cancels_on_stop=settings.live_cancel_on_stop,
     )
+
+
+def compared(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:
+    """Return what compares a real account with the ledger, and stops its orders when they differ."""
+    if not isinstance(executor, ClobExecutor):
+        return None
+    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=executor.refuse)
 
 
 def _caps(settings: Settings, clob: ClobAccount, *, ledger: Ledger, clock: Clock) -> Caps:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_executor, build_rules, open_signer
+from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signer
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -148,6 +148,7 @@ def _worker(
         listeners=listeners,
         notes=notes,
         clock=clock,
+        comparison=build_comparison(executor, ledger=ledger, notes=notes, clock=clock),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from copytrade.domain.attempts import Settlement
+from copytrade.domain.attempts import ExecutionMode, Settlement
+from copytrade.domain.booking import ImpossibleExecutionError
 from copytrade.domain.happenings import Noted, OrderEnded, OrderFilled
+from copytrade.domain.positions import OversoldError
 from copytrade.engine.streams import reading
 from copytrade.ports.execution import Executed, OrderDone
 
@@ -52,9 +54,13 @@ class Account:
 
     async def _book_fill(self, fill: ExecutionFill, *, at_ms: Millis) -> None:
         async with self._portfolio.moving:
-            booked = await self._ledger.book_execution(fill)
-            if booked is None:
-                await self._advance(fill, at_ms=at_ms)
+            try:
+                booked = await self._ledger.book_execution(fill)
+                if booked is None:
+                    await self._advance(fill, at_ms=at_ms)
+                    return
+            except (ImpossibleExecutionError, OversoldError) as error:
+                await self._leave(fill, str(error), at_ms=at_ms)
                 return
             self._portfolio.book(booked)
             self._portfolio.expect(fill)
@@ -74,6 +80,17 @@ class Account:
         self._portfolio.expect(fill)
         if fill.settlement is Settlement.FAILED:
             self._page(fill, at_ms=at_ms)
+
+    async def _leave(self, fill: ExecutionFill, why: str, *, at_ms: Millis) -> None:
+        """Page what the venue tells and cannot be; the comparison with it then stops all orders.
+
+        :raises ImpossibleExecutionError: on paper, where it is a mistake of ours.
+        """
+        if self._executor.mode is ExecutionMode.PAPER:
+            raise ImpossibleExecutionError(why)
+        detail = {**fill.told(), "why": why}
+        await self._ledger.note("EXECUTION_IMPOSSIBLE", detail, at_ms=at_ms)
+        self._notifier.tell(Noted(code="EXECUTION_IMPOSSIBLE", detail=detail, at_ms=at_ms))
 
     def _page(self, fill: ExecutionFill, *, at_ms: Millis) -> None:
         self._notifier.tell(Noted(code="TRADE_FAILED", detail=fill.told(), at_ms=at_ms))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from copytrade.engine.account import Account
+    from copytrade.engine.comparison import Comparison
     from copytrade.engine.decide import Decide
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
@@ -53,6 +54,7 @@ class Worker:
     listeners: Listeners
     notes: Notes
     clock: Clock
+    comparison: Comparison | None = None
 
     async def run(self) -> None:
         """Run every stage until one fails or the task is cancelled.
@@ -79,6 +81,8 @@ class Worker:
             loops.create_task(self.leader_events.run(), name="leader-events")
             loops.create_task(self.leader_values.run(), name="leader-values")
             loops.create_task(self.money.run(), name="money")
+            if self.comparison is not None:
+                loops.create_task(self.comparison.run(), name="comparison")
             if "polygon" in self.sources:
                 unmatched = Unmatched(ledger=self.ledger, notes=self.notes, clock=self.clock)
                 loops.create_task(unmatched.run(), name="unmatched")

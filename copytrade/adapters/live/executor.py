@@ -75,7 +75,7 @@ class ClobExecutor(ExecutionAdapter):
         cancels_on_stop: bool = True,
     ) -> None:
         """Wire; nothing is asked before `run`."""
-        self._clob = clob
+        self.clob = clob
         self._posting = posting
         self._following = following
         self._stream = stream
@@ -95,7 +95,7 @@ class ClobExecutor(ExecutionAdapter):
 
     @property
     def account_id(self) -> str:
-        return self._clob.account_id
+        return self.clob.account_id
 
     def refuse(self, why: str | None) -> None:
         """Send no order from now on, or with None send them again."""
@@ -103,7 +103,7 @@ class ClobExecutor(ExecutionAdapter):
 
     def prepare(self, attempt: ExecutionAttempt, market: Market) -> PreparedOrder:
         signed = venue_order(
-            attempt, market, order_type=self._order_type, account=self._clob.account, exchanges=self._exchanges
+            attempt, market, order_type=self._order_type, account=self.clob.account, exchanges=self._exchanges
         )
         return PreparedOrder(
             attempt=attempt,
@@ -141,7 +141,7 @@ class ClobExecutor(ExecutionAdapter):
     async def find(self, attempt: ExecutionAttempt) -> FoundOrder:
         wanted = attempt.order_hash or self._following.hashes.get(attempt.id)
         try:
-            row = None if wanted is None else await self._clob.order(wanted)
+            row = None if wanted is None else await self.clob.order(wanted)
         except VenueUnavailableError as error:
             _log.warning("live.order_unread", order_hash=wanted, why=str(error))
             row = None
@@ -249,7 +249,7 @@ class ClobExecutor(ExecutionAdapter):
             return
         try:
             async with asyncio.timeout(STOP_MS / 1_000):
-                await self._clob.cancel_all(resting)
+                await self.clob.cancel_all(resting)
             _log.info("live.cancelled_at_stop", orders=len(resting))
         except (TimeoutError, VenueUnavailableError) as error:
             _log.error("live.not_cancelled_at_stop", orders=len(resting), why=str(error) or "no answer in time")
