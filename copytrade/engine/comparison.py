@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from copytrade.domain.attempts import Settlement
+from copytrade.domain.attempts import OPEN_STATUSES, Settlement
 from copytrade.ports.venue_account import VenueUnavailableError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Difference:
     @property
     def is_certain(self) -> bool:
         """Whether it cannot be a report that is still on its way."""
-        return self.code != "MISSED_FILL"
+        return self.code not in {"MISSED_FILL", "ENDED_ORDER_OPEN"}
 
 
 class Comparison:
@@ -89,11 +89,16 @@ class Comparison:
 
     async def _differences(self, open_orders: Collection[str], trades: Collection[VenueTrade]) -> list[Difference]:
         hashes = {*open_orders, *(trade.order_hash for trade in trades)}
-        known = {attempt.order_hash for attempt in await self._ledger.attempts_of_orders(hashes)} if hashes else set()
+        attempts = await self._ledger.attempts_of_orders(hashes) if hashes else ()
+        known = {attempt.order_hash: attempt.status in OPEN_STATUSES for attempt in attempts}
         names = [trade.venue_trade_id for trade in trades]
         booked = await self._ledger.executions_of(self._venue.account_id, names) if names else ()
         stored = {fill.venue_trade_id: fill for fill in booked}
-        foreign = [Difference(code="FOREIGN_ORDER", order_hash=one) for one in open_orders if one not in known]
+        foreign = [
+            Difference(code="ENDED_ORDER_OPEN" if one in known else "FOREIGN_ORDER", order_hash=one)
+            for one in open_orders
+            if not known.get(one, False)
+        ]
         judged = [_judge(trade, stored, is_known=trade.order_hash in known) for trade in trades]
         return foreign + [one for one in judged if one is not None]
 

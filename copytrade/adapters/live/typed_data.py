@@ -34,6 +34,7 @@ def keccak256(data: bytes) -> bytes:
     return keccak.new(digest_bits=256, data=data).digest()
 
 
+@lru_cache(maxsize=64)
 def checksummed(address: str) -> str:
     """Return an address spelled with its checksum (EIP-55), as the official client posts it."""
     plain = address[2:].lower()

@@ -75,8 +75,9 @@ class Wire(httpx.AsyncBaseTransport):
                 await self._travel(request)
                 headers = {name: value for name, value in request.headers.items() if name.lower().startswith("poly")}
                 # What is on its way arrives, whether or not its sender still lives.
-                asked = self.venue.request(request.method, target, body, headers=headers)
-                answer = await asyncio.shield(asyncio.ensure_future(asked))
+                asked = asyncio.ensure_future(self.venue.request(request.method, target, body, headers=headers))
+                asked.add_done_callback(lambda done: done.cancelled() or done.exception())
+                answer = await asyncio.shield(asked)
                 await self._travel(request)
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time", request=request) from None
