@@ -75,7 +75,7 @@ class Executed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDone:
-    """An order ended: `status` is FILLED, CANCELED or FAILED. Comes after all of its `Executed`."""
+    """An order ended: `status` is FILLED, CANCELED or FAILED. Comes after each execution of it was told once."""
 
     attempt_id: UUID
     status: AttemptStatus
