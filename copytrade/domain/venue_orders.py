@@ -23,7 +23,10 @@ SALT_BITS: Final = 52
 """The salt travels as a JSON number, which a double must hold exactly."""
 ZERO_WORD: Final = "0x" + "00" * 32
 MARKET_STEP: Final = 100
-"""What a FAK or FOK order asks for has four decimals on every tick (the venue's own error text)."""
+"""What a FAK or FOK order asks for has four decimals at most (the venue's own error text)."""
+COARSE_TICK: Final[Price] = 100_000
+COARSE_STEP: Final = 1_000
+"""On this tick it has three (the official client's table)."""
 SECOND_MS: Final[Millis] = 1_000
 
 
@@ -95,20 +98,21 @@ def salt_of(attempt_id: UUID) -> int:
     return int.from_bytes(digest[:8]) >> (64 - SALT_BITS)
 
 
-def amounts_of(order_type: OrderType, *, side: Side, shares: Shares, limit: Price) -> tuple[int, int]:
+def amounts_of(order_type: OrderType, *, side: Side, shares: Shares, limit: Price, tick: Price) -> tuple[int, int]:
     """Return what an order offers and asks, micro-units, as the venue's rules of accuracy have it.
 
     Exact for orders that may rest, on the grids of the lot and the tick. A FAK or FOK order is cut: a buyer
     spends whole cents, and what is asked for is rounded down, so that the price the amounts make is the limit
     or a hair beyond it and an offer that rests exactly there can be met (the official client's rule).
     """
+    step = COARSE_STEP if tick == COARSE_TICK else MARKET_STEP
     if side is Side.SELL:
         asked = notional_down(shares, limit)
-        return shares, asked if order_type.may_rest else floor_to(asked, MARKET_STEP)
+        return shares, asked if order_type.may_rest else floor_to(asked, step)
     spend = spend_down(order_type, side=side, shares=shares, limit=limit)
     if spend is None:
         return notional_down(shares, limit), shares
-    return spend, floor_to(shares_for_down(spend, limit), MARKET_STEP)
+    return spend, floor_to(shares_for_down(spend, limit), step)
 
 
 def venue_order(
@@ -120,7 +124,11 @@ def venue_order(
     """
     exchange, protocol = exchanges.of(market, attempt.token_id)
     offered, asked = amounts_of(
-        order_type, side=attempt.side, shares=attempt.size_shares_target, limit=attempt.limit_price
+        order_type,
+        side=attempt.side,
+        shares=attempt.size_shares_target,
+        limit=attempt.limit_price,
+        tick=market.tick_size,
     )
     return VenueOrder(
         salt=salt_of(attempt.id),

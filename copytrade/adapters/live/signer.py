@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from coincurve import PrivateKey
 
 from copytrade.adapters.live.typed_data import (
+    CHAIN_ID,
     attestation_digest,
     keccak256,
     nested_digest,
@@ -30,9 +31,9 @@ class BadKeyError(Exception):
 class LocalSigner(Signer):
     """Holds a private key and shows it to nobody."""
 
-    __slots__ = ("_address", "_key")
+    __slots__ = ("_address", "_chain_id", "_key")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, chain_id: int = CHAIN_ID) -> None:
         """Take the 32 bytes of a key, and sign once so that the first order need not wait for tables.
 
         :raises BadKeyError: they are no key.
@@ -43,6 +44,7 @@ class LocalSigner(Signer):
             self._key = PrivateKey(key)
         except ValueError:
             raise BadKeyError("not a private key of this curve") from None
+        self._chain_id = chain_id
         self._address = "0x" + keccak256(self._key.public_key.format(compressed=False)[1:])[12:].hex()
         self._sign(bytes(32))
 
@@ -63,11 +65,14 @@ class LocalSigner(Signer):
 
     async def sign_order(self, order: VenueOrder) -> bytes:
         if order.signature_type is SignatureType.WALLET:
-            return self._sign(nested_digest(order)) + nested_trailer(order)
-        return self._sign(order_digest(order))
+            return self._sign(nested_digest(order, self._chain_id)) + nested_trailer(order, self._chain_id)
+        return self._sign(order_digest(order, self._chain_id))
 
     async def sign_attestation(self, *, timestamp_s: int, nonce: int) -> bytes:
-        return self._sign(attestation_digest(address=self._address, timestamp_s=timestamp_s, nonce=nonce))
+        digest = attestation_digest(
+            address=self._address, timestamp_s=timestamp_s, nonce=nonce, chain_id=self._chain_id
+        )
+        return self._sign(digest)
 
     def _sign(self, digest: bytes) -> bytes:
         signature = self._key.sign_recoverable(digest, hasher=None)
