@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import CopyRules
 
 if TYPE_CHECKING:
+    import httpx
+
+    from copytrade.app.outside import Outside
+    from copytrade.engine.comparison import Comparison
+    from copytrade.engine.notes import Notes
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+    from copytrade.ports.signer import Signer
     from copytrade.settings import Settings
 
 
@@ -19,8 +28,50 @@ def build_rules(settings: Settings) -> CopyRules:
     return CopyRules(**{rule.name: getattr(settings, rule.name) for rule in fields(CopyRules)})
 
 
-def build_executor(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:
-    """Return the account that orders belong to."""
+def build_executor(
+    settings: Settings,
+    outside: Outside,
+    *,
+    books: BookStore,
+    ledger: Ledger,
+    registry: MarketRegistry,
+    http: httpx.AsyncClient,
+    notes: Notes,
+    signer: Signer | None,
+) -> ExecutionAdapter:
+    """Return the account that orders belong to; a real one where there is somebody to sign for it."""
+    if signer is None:
+        return build_paper(settings, books, outside.clock)
+    from copytrade.app.live import build_live_executor
+
+    return build_live_executor(
+        settings, outside, signer=signer, ledger=ledger, registry=registry, http=http, notes=notes
+    )
+
+
+async def open_signer(settings: Settings) -> Signer | None:
+    """Return what signs real orders, None on paper.
+
+    :raises ConfigurationError: it cannot be had.
+    """
+    if settings.execution_mode is ExecutionMode.PAPER:
+        return None
+    from copytrade.app import live
+
+    return await live.open_signer(settings)
+
+
+def build_comparison(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:
+    """Return what holds the ledger to the venue's account; None on paper, where the ledger is the account."""
+    if executor.mode is ExecutionMode.PAPER:
+        return None
+    from copytrade.app.live import compared
+
+    return compared(executor, ledger=ledger, notes=notes, clock=clock)
+
+
+def build_paper(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:
+    """Return an account on paper."""
     from copytrade.adapters.paper.executor import PaperExecutor
 
     return PaperExecutor(

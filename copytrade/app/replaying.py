@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from copytrade import domain
-from copytrade.app.execution import build_executor, build_rules
+from copytrade.app.execution import build_paper, build_rules
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved
 from copytrade.engine.execute import Execute
@@ -142,7 +142,7 @@ async def _play(
     gates = Gates(session.outcomes, is_unchanged=is_unchanged)
     played = ReplayedLedger(MemoryLedger(), gates)
     ledger = cast("PlayedLedger", played)
-    executor = build_executor(settings, books, clock)
+    executor = build_paper(settings, books, clock)
     portfolio = Portfolio(strategy_id=session.began.strategy_id, account_id=executor.account_id)
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
     shared: dict[str, Any] = {"ledger": ledger, "portfolio": portfolio, "notifier": Listeners(), "executor": executor}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_executor, build_rules
+from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signer
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -73,7 +73,16 @@ async def build_worker(
         books = build_books(settings, outside, http=http, notes=notes, registry=registry)
         traded_books = books if recording is None else recording.traded_books(books)
         ledger = ledger if recording is None else recording.ledger(ledger)
-        executor = build_executor(settings, traded_books, clock)
+        executor = build_executor(
+            settings,
+            outside,
+            books=traded_books,
+            ledger=ledger,
+            registry=registry,
+            http=http,
+            notes=notes,
+            signer=await open_signer(settings),
+        )
         parts = Parts(
             settings=settings,
             ledger=ledger,
@@ -132,6 +141,7 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
+        comparison=build_comparison(parts.executor, ledger=ledger, notes=notes, clock=clock),
         chores={**guard.chores, "alerts": alerts.run},
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )

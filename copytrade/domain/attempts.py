@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -126,6 +126,10 @@ class Settlement(StrEnum):
     FAILED = "failed"
 
 
+FINAL_SETTLEMENTS: Final = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
+"""What stays, whatever is told later."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFill:
     """One execution on our account; `venue_trade_id` is unique within the account."""
@@ -143,3 +147,34 @@ class ExecutionFill:
     liquidity: Liquidity
     settlement: Settlement
     fill_at_ms: Millis
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is final that it counts, or that it does not."""
+        return self.settlement in FINAL_SETTLEMENTS
+
+    def told(self) -> dict[str, object]:
+        """Return what a row of the audit trail says of it."""
+        return {
+            "attempt": str(self.attempt_id),
+            "trade": self.venue_trade_id,
+            "token_id": self.token_id,
+            "side": self.side,
+            "shares": self.shares,
+            "price": self.price,
+        }
+
+
+def advanced(stored: ExecutionFill, told: ExecutionFill) -> ExecutionFill | None:
+    """Return a stored execution as far as a later report of it goes; None if that says nothing new.
+
+    What is final stays, but for the fee: what the chain says of it takes the place of what was computed. A
+    trade that is on its way does not go back to being just matched. What an execution was never changes.
+    """
+    settlement, fee = stored.settlement, stored.fee_usdc
+    if not stored.is_settled and told.settlement is not Settlement.MATCHED:
+        settlement = told.settlement
+    if stored.settlement is not Settlement.FAILED and told.settlement is Settlement.CONFIRMED:
+        fee = told.fee_usdc
+    after = replace(stored, settlement=settlement, fee_usdc=fee)
+    return None if after == stored else after

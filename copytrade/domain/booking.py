@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Settlement, may_become
+from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, ExecutionMode, Settlement, may_become
+from copytrade.domain.fills import Side
 from copytrade.domain.positions import apply_fill, cash_flow
+from copytrade.domain.units import LOT, notional_down, notional_up, shares_for_down
 
 if TYPE_CHECKING:
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill, Reason
     from copytrade.domain.positions import Position
-    from copytrade.domain.units import Millis, Usdc
+    from copytrade.domain.units import Millis, Shares, Usdc
+
+DUST: Final[Shares] = LOT
+"""The venue's fills may be off by so much from what was ordered (docs/adr)."""
 
 
 class ImpossibleExecutionError(Exception):
@@ -74,14 +79,29 @@ def _check(attempt: ExecutionAttempt, fill: ExecutionFill) -> None:
     if ours != (fill.strategy_id, fill.account_id, fill.token_id, fill.side):
         raise ImpossibleExecutionError(f"{trade}: not its strategy, account, token or side")
     filled = attempt.filled_shares + fill.shares
-    if fill.shares <= 0 or (filled > attempt.size_shares_target and fill.settlement is not Settlement.FAILED):
+    if fill.shares <= 0 or (filled > _most(attempt, fill) and fill.settlement is not Settlement.FAILED):
         target = attempt.size_shares_target
         raise ImpossibleExecutionError(f"{trade}: {fill.shares} micro-shares make {filled} of {target}")
 
 
+def _most(attempt: ExecutionAttempt, fill: ExecutionFill) -> Shares:
+    """Return how many shares the venue may give an attempt.
+
+    A live FAK or FOK order to buy is for an amount of money, which buys more shares below its limit.
+    """
+    target = attempt.size_shares_target
+    if attempt.mode is ExecutionMode.PAPER:
+        return target
+    order_type = attempt.order_type
+    if attempt.side is Side.SELL or order_type is None or order_type.may_rest or not fill.price:
+        return target + DUST
+    spendable = notional_up(target, attempt.limit_price) - notional_down(attempt.filled_shares, attempt.limit_price)
+    return attempt.filled_shares + max(target - attempt.filled_shares, shares_for_down(spendable, fill.price)) + DUST
+
+
 def _advanced(attempt: ExecutionAttempt, fill: ExecutionFill) -> ExecutionAttempt:
     filled = attempt.filled_shares + fill.shares
-    is_full = filled == attempt.size_shares_target
+    is_full = filled >= attempt.size_shares_target
     status = AttemptStatus.FILLED if is_full else AttemptStatus.PARTIAL
     first_ms = fill.fill_at_ms if attempt.first_fill_at_ms is None else min(attempt.first_fill_at_ms, fill.fill_at_ms)
     after = replace(attempt, filled_shares=filled, first_fill_at_ms=first_ms)

@@ -12,6 +12,7 @@ from copytrade.domain.units import Shares, Usdc, notional_down, notional_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
 
 class OversoldError(Exception):
@@ -113,3 +114,17 @@ def fold(empty: Position, entries: Iterable[ExecutionFill | PositionSettlement])
         else:
             position = apply_settlement(position, entry)
     return position
+
+
+def refold(empty: Position, entries: Iterable[ExecutionFill | PositionSettlement]) -> tuple[Position, dict[UUID, Usdc]]:
+    """Return the position after all `entries`, and by execution what it realised on the way.
+
+    :raises OversoldError: some entry takes more than is held at its turn.
+    """
+    position, realized = empty, {}
+    for entry in entries:
+        after = fold(position, [entry])
+        if isinstance(entry, ExecutionFill):
+            realized[entry.id] = after.realized_pnl_usdc - position.realized_pnl_usdc
+        position = after
+    return position, realized

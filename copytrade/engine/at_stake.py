@@ -122,6 +122,15 @@ class AtStake:
         _, earlier = self._exits.get(fill.attempt_id, (0, 0))
         self._exits[fill.attempt_id] = (fill.fill_at_ms, earlier + realized)
 
+    def voided(self, fill: ExecutionFill, before: Position, after: Position) -> None:
+        """Take an execution back that turned out void; what it spent today stays counted, to be safe."""
+        line = self._line(fill.token_id, self._leaders.get(fill.attempt_id, NOBODY))
+        if fill.side is Side.SELL:
+            self.exposure.came(line, shares=fill.shares, cost=max(0, after.cost_usdc - before.cost_usdc))
+            return
+        cost = notional_up(fill.shares, fill.price)
+        self.exposure.went(line, shares=fill.shares, net=cost, cost_left=after.cost_usdc, is_today=False, is_his=True)
+
     def settled(self, settlement: PositionSettlement, after: Position) -> None:
         """Count shares that left a position, or came to it, other than by an execution."""
         token_id = settlement.token_id

@@ -66,6 +66,7 @@ class Execute:
             order_type=order.order_type,
             order_hash=order.order_hash,
             placed_at_ms=order.placed_at_ms,
+            venue_order=order.venue_order,
         ):
             await self._follow_anew(approved.attempt)
             return

@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from copytrade.domain.attempts import OPEN_STATUSES
+from copytrade.domain.attempts import OPEN_STATUSES, Settlement
 from copytrade.domain.exposure import Exposure
 from copytrade.domain.fills import Side
 from copytrade.domain.positions import Position
@@ -42,6 +42,10 @@ class Portfolio:
         self.at_stake = AtStake(
             strategy_id=strategy_id, account_id=account_id, exposure=Exposure() if exposure is None else exposure
         )
+        self._unsettled: dict[str, tuple[str, Shares]] = {}
+        """By trade, what was bought and may still turn out void; it cannot be sold before it is settled."""
+        self._waiting: defaultdict[str, Shares] = defaultdict(int)
+        """The same, summed by token."""
         self.moving: Final = asyncio.Lock()
         """Held from a write that moves a position until it is taken in here: answers may come in another order."""
 
@@ -62,6 +66,9 @@ class Portfolio:
                 self._take(position)
         for attempt in await ledger.open_attempts():
             self.follow(attempt)
+        for fill in await ledger.unsettled_executions():
+            if (fill.strategy_id, fill.account_id) == self._owner:
+                self.expect(fill)
 
     def reserve(self, attempt: ExecutionAttempt, *, leader: str, market: Market | None) -> None:
         """Count an attempt that is about to be stored as open, and a buy as filled at worst; once if it is open.
@@ -94,9 +101,20 @@ class Portfolio:
         token_id = booked.position.token_id
         before = self._positions.get(token_id, self._empty(token_id))
         if booked.position != before:
-            self.at_stake.executed(fill, before, booked.position)
+            count = self.at_stake.voided if fill.settlement is Settlement.FAILED else self.at_stake.executed
+            count(fill, before, booked.position)
         self._take(booked.position)
         self.follow(booked.attempt)
+
+    def expect(self, fill: ExecutionFill) -> None:
+        """Take how far an execution has come: what a buy brought is kept from being sold until it is settled."""
+        token_id, shares = self._unsettled.pop(fill.venue_trade_id, (fill.token_id, 0))
+        if fill.side is Side.BUY and not fill.is_settled:
+            self._unsettled[fill.venue_trade_id] = (fill.token_id, fill.shares)
+            self._waiting[fill.token_id] += fill.shares
+        self._waiting[token_id] -= shares
+        if not self._waiting[token_id]:
+            del self._waiting[token_id]
 
     def settle(self, settlement: PositionSettlement, position: Position) -> None:
         """Take a position that something other than an execution changed."""
@@ -104,9 +122,10 @@ class Portfolio:
         self.at_stake.settled(settlement, position)
 
     def sellable(self, token_id: str) -> Shares:
-        """Return the shares held that no open sell has already promised."""
+        """Return the shares held that are settled and that no open sell has already promised."""
         position = self._positions.get(token_id)
-        return (position.shares if position else 0) - self._promised.get(token_id, 0)
+        held = position.shares if position else 0
+        return held - self._promised.get(token_id, 0) - self._waiting.get(token_id, 0)
 
     def net_pnl_usdc(self) -> Usdc:
         """Return what was realised in all positions, less every fee paid."""
@@ -162,4 +181,4 @@ def _net_of(position: Position) -> Usdc:
 
 
 def _promised_by(attempt: ExecutionAttempt) -> Shares:
-    return attempt.size_shares_target - attempt.filled_shares if attempt.side is Side.SELL else 0
+    return max(0, attempt.size_shares_target - attempt.filled_shares) if attempt.side is Side.SELL else 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from copytrade.engine.account import Account
+    from copytrade.engine.comparison import Comparison
     from copytrade.engine.decide import Decide
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
@@ -71,6 +72,7 @@ class Worker:
     transfers: LeaderTransfers | None
     """There are these where the chain is read."""
     clock: Clock
+    comparison: Comparison | None = None
     onlookers: Mapping[str, Onlooker] = field(default_factory=dict)
     book_figures: Callable[[], Mapping[str, int]] = dict
     depths: Mapping[str, Callable[[], int]] = field(default_factory=dict)
@@ -112,5 +114,7 @@ class Worker:
             loops.create_task(self.money.run(), name="money")
             if self.unmatched is not None:
                 loops.create_task(self.unmatched.run(), name="unmatched")
+            if self.comparison is not None:
+                loops.create_task(self.comparison.run(), name="comparison")
             for name, source in self.sources.items():
                 loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from copytrade.domain.market import Market
     from copytrade.domain.orders import OrderType
     from copytrade.domain.units import Millis, Shares
+    from copytrade.domain.venue_orders import VenueOrder
 
 
 class NotSentError(Exception):
@@ -35,6 +36,7 @@ class PreparedOrder:
     """An order with its identity fixed, before anything is sent.
 
     `order_hash` is the same for the same attempt; `placed_at_ms` is when the venue is expected to have it.
+    `venue_order` is what will be signed, None on paper.
     """
 
     attempt: ExecutionAttempt
@@ -42,6 +44,7 @@ class PreparedOrder:
     order_type: OrderType
     order_hash: str
     placed_at_ms: Millis
+    venue_order: VenueOrder | None = None
 
 
 class OrderState(StrEnum):
@@ -63,14 +66,16 @@ class FoundOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """Part or all of an order was filled."""
+    """Part or all of an order was filled; told again, with the same trade id, as its settlement advances."""
 
     fill: ExecutionFill
+    at_ms: Millis | None = None
+    """When this was learnt; None for the instant of the fill itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDone:
-    """An order ended: `status` is FILLED, CANCELED or FAILED. Comes after all of its `Executed`."""
+    """An order ended: `status` is FILLED, CANCELED or FAILED. Comes after each execution of it was told once."""
 
     attempt_id: UUID
     status: AttemptStatus

@@ -14,6 +14,7 @@ from copytrade.ports.accounts import AccountStore
 from copytrade.ports.attribution import AttributionStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
+from copytrade.ports.live_orders import LiveOrderStore
 from copytrade.ports.risk import RiskStore
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from copytrade.domain.market import Market
     from copytrade.domain.positions import Position
     from copytrade.domain.units import Millis
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
         Cursor,
@@ -76,7 +78,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskStore, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskStore, LiveOrderStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:
@@ -161,10 +163,17 @@ class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskS
         """
 
     async def submit_attempt(
-        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+        self,
+        attempt_id: UUID,
+        *,
+        order_hash: str,
+        placed_at_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        venue_order: VenueOrder | None = None,
     ) -> bool:
         """Move PENDING to SUBMITTED with the order's identity; False if it is not PENDING any more.
 
+        `venue_order` is what will be signed of a real order; it is kept with the rest.
         If its fill was orphaned meanwhile it is CANCELED here (ORPHANED), and the answer is False.
         """
 

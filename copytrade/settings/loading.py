@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -15,8 +17,10 @@ from pydantic_settings import SettingsConfigDict
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import contradiction
 from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
-from copytrade.settings import copying, money, notifying, paper, risk, running, timing
+from copytrade.domain.venue_orders import SignatureType
+from copytrade.settings import copying, live, money, notifying, paper, risk, running, timing
 from copytrade.settings.copying import CopySettings
+from copytrade.settings.live import LiveSettings
 from copytrade.settings.money import MoneySettings
 from copytrade.settings.notifying import NotifySettings
 from copytrade.settings.paper import PaperSettings
@@ -34,13 +38,14 @@ _OUR_FAMILIES: Final = re.compile(
     r"|GATE|HALT|NOTIFY|TELEGRAM)_"
 )
 _URL_SECRETS: Final = re.compile(r"(://)[^/@\s]*@|((?<!/)/(?!/))[^,\s]+|\?[^,\s]*")
+_SECRET: Final = frozenset({"live_private_key", "live_passphrase_fd"})
 _NOT_YET: Final = re.compile(r"(RISK|LIVE)_[A-Z_]+")
 _MISSPELT_CUTOFF: Final = 0.82
 _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
-_GROUPS: Final = (running, timing, copying, paper, money, risk, notifying)
+_GROUPS: Final = (running, timing, copying, paper, money, risk, notifying, live)
 _ACCEPTED: Final = {name: words for group in _GROUPS for name, words in group.ACCEPTED.items()}
-_SECRET: Final = ("token", "webhook_url")
+_NEVER_SHOWN: Final = ("token", "webhook_url")
 """How the names of variables end whose values are never shown."""
 
 
@@ -49,7 +54,15 @@ class ConfigurationError(Exception):
 
 
 class Settings(
-    RunSettings, PlaceSettings, TimingSettings, CopySettings, PaperSettings, MoneySettings, RiskSettings, NotifySettings
+    RunSettings,
+    PlaceSettings,
+    TimingSettings,
+    CopySettings,
+    PaperSettings,
+    MoneySettings,
+    RiskSettings,
+    NotifySettings,
+    LiveSettings,
 ):
     """Every variable, parsed and bounded."""
 
@@ -65,7 +78,7 @@ def load() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise ConfigurationError(_sentence(error.errors()[0])) from None
-    _refuse_what_is_not_built(settings)
+    _refuse_what_is_not_built()
     check_together(settings)
     return settings
 
@@ -75,6 +88,8 @@ def check_together(settings: Settings) -> None:
 
     :raises ConfigurationError: two values contradict each other.
     """
+    if settings.execution_mode is ExecutionMode.LIVE:
+        require_live(settings)
     if settings.quote_stale_ms < settings.quote_fresh_ms:
         raise ConfigurationError(
             f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
@@ -112,6 +127,43 @@ def require_chain(settings: Settings) -> None:
         )
 
 
+def require_live(settings: Settings) -> None:
+    """Check that a run with real orders has a key it may use and bounds on what it may spend.
+
+    :raises ConfigurationError: the first of them that is missing.
+    """
+    if not _is_local(settings.clob_http_url):
+        raise ConfigurationError(_line("execution_mode", settings.execution_mode))
+    key = settings.live_private_key
+    if key is not None and not settings.live_accept_env_key:
+        raise ConfigurationError(
+            "LIVE_PRIVATE_KEY is set, which any program of this user can read; accepted: LIVE_KEYSTORE instead, "
+            "or LIVE_ACCEPT_ENV_KEY=true beside it"
+        )
+    if (key is None) == (settings.live_keystore is None):
+        raise ConfigurationError(
+            "EXECUTION_MODE is 'live' and needs one key; accepted: LIVE_KEYSTORE, "
+            "or LIVE_PRIVATE_KEY with LIVE_ACCEPT_ENV_KEY=true, not both"
+        )
+    if settings.live_signature_type is not SignatureType.EOA and settings.live_wallet is None:
+        raise ConfigurationError(
+            f"LIVE_WALLET is not set; LIVE_SIGNATURE_TYPE={settings.live_signature_type.value} needs "
+            "the wallet that holds the money"
+        )
+    for name in ("live_max_usdc_per_order", "live_max_usdc_per_day"):
+        if getattr(settings, name) is None:
+            raise ConfigurationError(f"{name.upper()} is not set; EXECUTION_MODE=live needs {live.ACCEPTED[name]}")
+
+
+def _is_local(url: str) -> bool:
+    """Tell whether a URL is of this machine: until every gate of live mode is built, no other venue gets an order."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def misspelt() -> list[tuple[str, str]]:
     """Return (name, what it probably means) for variables that look like ours and are not."""
     names = _variables()
@@ -124,11 +176,10 @@ def misspelt() -> list[tuple[str, str]]:
     return found
 
 
-def _refuse_what_is_not_built(settings: Settings) -> None:
-    if settings.execution_mode is ExecutionMode.LIVE:
-        raise ConfigurationError(_line("execution_mode", settings.execution_mode))
+def _refuse_what_is_not_built() -> None:
+    ours = {name.upper() for name in Settings.model_fields}
     for name, value in _variables().items():
-        if _NOT_YET.fullmatch(name) and value.strip() and name.lower() not in Settings.model_fields:
+        if _NOT_YET.fullmatch(name) and name not in ours and value.strip():
             raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")
 
 
@@ -137,9 +188,11 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _line(field: str, value: object, *, why: str = "") -> str:
-    if field.endswith(_SECRET):
+    if field.endswith(_NEVER_SHOWN):
         return f"{field.upper()} is not usable; accepted: {_ACCEPTED[field]}"
     shown = repr(_URL_SECRETS.sub(r"\1\2***", str(value)) if field.endswith("_url") else str(value))
+    if field in _SECRET:
+        shown = "set to something else"
     return f"{field.upper()} is {shown}; accepted: {_ACCEPTED.get(field) or _bounds(field) or why}"
 
 

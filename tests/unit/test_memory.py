@@ -30,7 +30,7 @@ async def test_marks_on_a_fill_can_be_read() -> None:
     await ledger.orphan(FillsRemoved(logs=(ref,)), now_ms=NOW_MS + 2)
 
     (stored,) = ledger.stored.values()
-    assert (stored.confirmed_at_ms, stored.orphaned_at_ms) == (NOW_MS + 1, NOW_MS + 2)
+    assert (stored.confirmed_at_ms, stored.orphaned_at_ms) == (None, NOW_MS + 2)
 
 
 async def test_notes_are_kept_in_order() -> None:

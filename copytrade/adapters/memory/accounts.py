@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from copytrade.adapters.memory.attempts import MemoryAttempts
+from copytrade.adapters.memory.live_orders import MemoryLiveOrders
 from copytrade.domain.attempts import OPEN_STATUSES, ExecutionFill, Settlement
 from copytrade.domain.closing import Holding, merge, migrate, resolve
 from copytrade.domain.fills import Side
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from copytrade.domain.units import Millis, Price, Usdc
 
 
-class MemoryAccounts(MemoryAttempts):
+class MemoryAccounts(MemoryLiveOrders):
     """The part of the ledger that keeps the money."""
 
     async def fund_account(self, strategy_id: str, account_id: str, *, start_cash: Usdc, now_ms: Millis) -> Balance:
@@ -126,7 +126,12 @@ class MemoryAccounts(MemoryAttempts):
             and attempt.status in OPEN_STATUSES
         )
         stakes = stakes_after(self._copied(owner)) if position.shares else {}
-        return Holding(position=position, free=max(0, position.shares - promised), stakes=stakes)
+        free = 0 if self._is_on_its_way(owner) else max(0, position.shares - promised)
+        return Holding(position=position, free=free, stakes=stakes)
+
+    def _is_on_its_way(self, owner: Owner) -> bool:
+        """Tell whether an execution of a position may still turn out void: until then nothing of it is free."""
+        return any(isinstance(entry, ExecutionFill) and not entry.is_settled for entry in self._entries.get(owner, []))
 
     def _position(self, owner: Owner) -> Position:
         strategy_id, account_id, token_id = owner

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis, Usdc
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.leader_fills import FillsRemoved
 
 
@@ -108,7 +109,13 @@ class MemoryAttempts(MemoryFills):
         }
 
     async def submit_attempt(
-        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+        self,
+        attempt_id: UUID,
+        *,
+        order_hash: str,
+        placed_at_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        venue_order: VenueOrder | None = None,
     ) -> bool:
         attempt = self._attempts.get(attempt_id)
         if attempt is None or attempt.status is not AttemptStatus.PENDING:
@@ -123,6 +130,8 @@ class MemoryAttempts(MemoryFills):
             order_hash=order_hash,
             placed_at_ms=placed_at_ms,
         )
+        if venue_order is not None:
+            self.venue_orders[attempt_id] = venue_order
         return True
 
     async def book_execution(self, fill: ExecutionFill) -> Booked | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import PositionSettlement, Resolution
     from copytrade.domain.units import Millis, Price
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.leader_fills import Cursor, CursorScope, ProvedRange
     from copytrade.ports.markets import RegistrySync
 
@@ -70,6 +71,7 @@ class MemoryState:
         self._by_report: dict[Report, StoredFill] = {}
         self._attempts: dict[UUID, ExecutionAttempt] = {}
         self._subjects: set[tuple[UUID, str, str]] = set()
+        self.venue_orders: dict[UUID, VenueOrder] = {}
         self._trades: set[tuple[str, str]] = set()
         self._positions: dict[Owner, Position] = {}
         self._entries: dict[Owner, list[ExecutionFill | PositionSettlement]] = defaultdict(list)

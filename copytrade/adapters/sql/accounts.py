@@ -28,6 +28,7 @@ from copytrade.adapters.sql.rows import Values, payouts_json, payouts_of, positi
 from copytrade.adapters.sql.statements import insert as upsert
 from copytrade.adapters.sql.tables import (
     IS_OPEN,
+    IS_UNSETTLED,
     execution_attempt,
     execution_fill,
     leader_event,
@@ -257,9 +258,16 @@ def _holdings(connection: Connection, token_id: str) -> list[Holding]:
 
 
 def _holding(connection: Connection, held: Position) -> Holding:
-    free = max(0, held.shares - _promised(connection, held))
-    stakes = _stakes(connection, (held.strategy_id, held.account_id, held.token_id)) if held.shares else {}
+    owner = (held.strategy_id, held.account_id, held.token_id)
+    free = 0 if _is_on_its_way(connection, owner) else max(0, held.shares - _promised(connection, held))
+    stakes = _stakes(connection, owner) if held.shares else {}
     return Holding(position=held, free=free, stakes=stakes)
+
+
+def _is_on_its_way(connection: Connection, owner: Owner) -> bool:
+    """Tell whether an execution of a position may still turn out void: until then nothing of it is free."""
+    unsettled = select(execution_fill.c.id).where(text(IS_UNSETTLED), *is_of(execution_fill, owner)).limit(1)
+    return connection.execute(unsettled).first() is not None
 
 
 def _promised(connection: Connection, held: Position) -> Shares:
@@ -297,7 +305,7 @@ def _copied(connection: Connection, owner: Owner) -> list[tuple[int, CopiedShare
         select(fill.position_ordinal, fill.side, fill.filled_shares, leader_fill.c.leader_id)
         .join_from(execution_fill, execution_attempt, execution_attempt.c.id == fill.attempt_id)
         .join(leader_fill, leader_fill.c.id == execution_attempt.c.leader_fill_id)
-        .where(*_is_of(execution_fill, owner), fill.settlement != Settlement.FAILED)
+        .where(*is_of(execution_fill, owner), fill.settlement != Settlement.FAILED)
     )
     return [
         (row.position_ordinal, CopiedShares(leader_id=row.leader_id, side=Side(row.side), shares=row.filled_shares))
@@ -308,12 +316,13 @@ def _copied(connection: Connection, owner: Owner) -> list[tuple[int, CopiedShare
 def settled_in_order(connection: Connection, owner: Owner) -> list[tuple[int, PositionSettlement]]:
     """Return the settlements of one position, each with its place among all that moved it."""
     rows = connection.execute(
-        select(settlement).where(*_is_of(settlement, owner)).order_by(settlement.c.position_ordinal)
+        select(settlement).where(*is_of(settlement, owner)).order_by(settlement.c.position_ordinal)
     ).all()
     return [(row.position_ordinal, _settlement_of(row, _parts(connection, row.id))) for row in rows]
 
 
-def _is_of(table: Any, owner: Owner) -> tuple[Any, ...]:
+def is_of(table: Any, owner: Owner) -> tuple[Any, ...]:
+    """Return the conditions of a row being about a position."""
     columns = (table.c.strategy_id, table.c.account_id, table.c.token_id)
     return tuple(column == value for column, value in zip(columns, owner, strict=True))
 

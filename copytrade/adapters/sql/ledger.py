@@ -18,6 +18,7 @@ from copytrade.adapters.sql import (
     executions,
     leader_events,
     leaders,
+    live_orders,
     proofs,
     witness,
 )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import PositionSettlement, Resolution
     from copytrade.domain.units import Millis, Price, Usdc
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.accounts import Settled
     from copytrade.ports.attribution import Unattributed
     from copytrade.ports.leader_fills import (
@@ -127,11 +129,18 @@ class SqlLedger(SqlRiskStore, Ledger):
         return await self._database.read(partial(copy_memory.last_entries, since_ms=since_ms, owner=owner))
 
     async def submit_attempt(
-        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+        self,
+        attempt_id: UUID,
+        *,
+        order_hash: str,
+        placed_at_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        venue_order: VenueOrder | None = None,
     ) -> bool:
+        write = attempts.submit if venue_order is None else partial(live_orders.submit, venue_order=venue_order)
         return await self._database.write_alone(
             partial(
-                attempts.submit,
+                write,
                 attempt_id=attempt_id,
                 order_type=order_type,
                 order_hash=order_hash,
@@ -141,6 +150,23 @@ class SqlLedger(SqlRiskStore, Ledger):
 
     async def book_execution(self, fill: ExecutionFill) -> Booked | None:
         return await self._database.write_alone(partial(executions.book_execution, fill=fill))
+
+    async def settle_execution(self, fill: ExecutionFill, *, at_ms: Millis) -> Booked | None:
+        return await self._database.write_alone(partial(live_orders.settle_execution, told=fill, at_ms=at_ms))
+
+    async def unsettled_executions(self) -> tuple[ExecutionFill, ...]:
+        return await self._database.read(live_orders.unsettled_executions)
+
+    async def trades_of(self, account_id: str, venue_trade_ids: Sequence[str]) -> tuple[ExecutionFill, ...]:
+        return await self._database.read(
+            partial(live_orders.trades_of, account_id=account_id, venue_trade_ids=venue_trade_ids)
+        )
+
+    async def orders_since(self, account_id: str, since_ms: Millis) -> tuple[ExecutionAttempt, ...]:
+        return await self._database.read(partial(live_orders.orders_since, account_id=account_id, since_ms=since_ms))
+
+    async def attempts_of_orders(self, order_hashes: Collection[str]) -> tuple[ExecutionAttempt, ...]:
+        return await self._database.read(partial(live_orders.attempts_of_orders, order_hashes=order_hashes))
 
     async def close_attempt(
         self, attempt_id: UUID, *, status: AttemptStatus, reason: Reason | None, at_ms: Millis

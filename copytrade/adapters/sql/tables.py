@@ -41,6 +41,8 @@ metadata: Final = MetaData(
 # A partial index serves only a query that says its condition in the same words.
 AWAITS_DECISION: Final = "awaits_decision"
 IS_OPEN: Final = "status IN ('PENDING', 'SUBMITTED', 'PARTIAL')"
+IS_UNSETTLED: Final = "settlement IN ('matched', 'mined', 'retrying')"
+"""As the index of unsettled executions has it; a query must say the same words to be served by it."""
 
 
 def _required(name: str, kind: Any, *constraints: Any) -> Column[Any]:
@@ -210,6 +212,12 @@ execution_fill: Final = Table(
 )
 Index("ix_execution_fill_attempt_id", execution_fill.c.attempt_id)
 Index("ix_execution_fill_fill_at", execution_fill.c.fill_at)
+Index(
+    "ix_execution_fill_unsettled",
+    execution_fill.c.token_id,
+    postgresql_where=text(IS_UNSETTLED),
+    sqlite_where=text(IS_UNSETTLED),
+)
 
 carry: Final = Table(
     "carry",

@@ -1,0 +1,1 @@
+"""Real orders at the venue's CLOB, signed by a key of ours."""

@@ -1,0 +1,126 @@
+"""Real orders, wired; imported only in live mode."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from copytrade.adapters.live.caps import Caps
+from copytrade.adapters.live.clob_account import ClobAccount
+from copytrade.adapters.live.executor import ClobExecutor
+from copytrade.adapters.live.following import Following
+from copytrade.adapters.live.keys import harden_process, signer_from_keystore, signer_from_text
+from copytrade.adapters.live.posting import Posting
+from copytrade.adapters.live.signer import BadKeyError
+from copytrade.adapters.live.transport import Transport
+from copytrade.adapters.live.user_stream import UserStream, connect_to_user
+from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
+from copytrade.engine.comparison import Comparison
+from copytrade.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from copytrade.app.outside import Outside
+    from copytrade.engine.notes import Notes
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import ExecutionAdapter
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.markets import MarketRegistry
+    from copytrade.ports.signer import Signer
+    from copytrade.settings import Settings
+
+
+async def open_signer(settings: Settings) -> Signer:
+    """Take the key from where the settings say, and close this process to others.
+
+    :raises ConfigurationError: there is no key to be had there.
+    """
+    harden_process()
+    try:
+        if settings.live_keystore is not None:
+            return await asyncio.to_thread(
+                signer_from_keystore, settings.live_keystore, passphrase_fd=settings.live_passphrase_fd
+            )
+        if settings.live_private_key is not None:
+            return signer_from_text(settings.live_private_key, variable="LIVE_PRIVATE_KEY")
+    except BadKeyError as error:
+        raise ConfigurationError(str(error)) from None
+    raise ConfigurationError("EXECUTION_MODE is 'live' and there is no key")
+
+
+def live_account_id(account: Account) -> str:
+    """Return the name of an account on attempts, executions and positions."""
+    return f"live-{account.wallet}"
+
+
+def build_live_executor(
+    settings: Settings,
+    outside: Outside,
+    *,
+    signer: Signer,
+    ledger: Ledger,
+    registry: MarketRegistry,
+    http: httpx.AsyncClient,
+    notes: Notes,
+) -> ClobExecutor:
+    """Return the account at the venue.
+
+    :raises ConfigurationError: the wallet is not the key's own, though the signature type says so.
+    """
+    account = _account(settings, signer)
+    clock = outside.clock
+    transport = Transport(url=settings.clob_http_url, http=http, signer=signer, clock=clock)
+    clob = ClobAccount(account=account, account_id=live_account_id(account), transport=transport, clock=clock)
+    posting = Posting(clob=clob, clock=clock, note=notes.take)
+    following = Following(
+        clob=clob, posting=posting, store=ledger, market_of=registry.market_of, clock=clock, note=notes.take
+    )
+    stream = UserStream(
+        url=settings.clob_user_ws_url,
+        transport=transport,
+        clock=clock,
+        open_connection=outside.connect or connect_to_user,
+        heal=following.heal,
+        on_news=following.hear,
+        note=notes.take,
+    )
+    return ClobExecutor(
+        clob=clob,
+        posting=posting,
+        following=following,
+        stream=stream,
+        signer=signer,
+        exchanges=Exchanges(
+            ctf=settings.poly_exchange_ctf, neg_risk=settings.poly_exchange_negrisk, v3=settings.poly_exchange_v3
+        ),
+        order_type=settings.order_type,
+        market_of=registry.market_of,
+        clock=clock,
+        caps=_caps(settings, clob, ledger=ledger, clock=clock),
+        cancels_on_stop=settings.live_cancel_on_stop,
+    )
+
+
+def compared(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:
+    """Return what compares a real account with the ledger, and stops its orders when they differ."""
+    if not isinstance(executor, ClobExecutor):
+        return None
+    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=executor.refuse)
+
+
+def _caps(settings: Settings, clob: ClobAccount, *, ledger: Ledger, clock: Clock) -> Caps:
+    per_order, per_day = settings.live_max_usdc_per_order, settings.live_max_usdc_per_day
+    if per_order is None or per_day is None:
+        raise ConfigurationError("LIVE_MAX_USDC_PER_ORDER and LIVE_MAX_USDC_PER_DAY are needed for real orders")
+    return Caps(account_id=clob.account_id, per_order=per_order, per_day=per_day, store=ledger, clock=clock)
+
+
+def _account(settings: Settings, signer: Signer) -> Account:
+    kind = settings.live_signature_type
+    wallet = settings.live_wallet or signer.address
+    if kind is SignatureType.EOA and wallet != signer.address:
+        raise ConfigurationError(
+            f"LIVE_WALLET is {wallet}; accepted with LIVE_SIGNATURE_TYPE=0: the key's own address, {signer.address}"
+        )
+    return Account(wallet=wallet, owner=signer.address, signature_type=kind)

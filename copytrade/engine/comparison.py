@@ -1,0 +1,137 @@
+"""While live: the account as the venue has it against the ledger. What the ledger does not hold stops all orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from copytrade.domain.attempts import OPEN_STATUSES, Settlement
+from copytrade.ports.venue_account import VenueUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from copytrade.domain.attempts import ExecutionFill
+    from copytrade.domain.units import Millis
+    from copytrade.engine.notes import Notes
+    from copytrade.ports.clock import Clock
+    from copytrade.ports.ledger import Ledger
+    from copytrade.ports.venue_account import VenueAccount, VenueTrade
+
+INTERVAL_MS: Final[Millis] = 30_000
+LOOK_BACK_MS: Final[Millis] = 86_400_000
+"""How far back trades are compared, but no further than the oldest of our own orders since then."""
+SETTLEMENT_LATE_MS: Final[Millis] = 600_000
+PAGED_MAX: Final = 10_000
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Something in which the venue and the ledger differ: a code, and which order or trade."""
+
+    code: str
+    order_hash: str
+    venue_trade_id: str = ""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it cannot be a report that is still on its way."""
+        return self.code not in {"MISSED_FILL", "ENDED_ORDER_OPEN"}
+
+
+class Comparison:
+    """Compares every 30 s. One that cannot be made proves nothing, and is noted."""
+
+    def __init__(
+        self, *, ledger: Ledger, venue: VenueAccount, notes: Notes, clock: Clock, halt: Callable[[str], None]
+    ) -> None:
+        """Call `halt` with the reason as soon as the ledger lacks something of the account."""
+        self._ledger = ledger
+        self._venue = venue
+        self._notes = notes
+        self._clock = clock
+        self._halt = halt
+        self._started_ms = clock.now_ms()
+        self._suspected: frozenset[Difference] = frozenset()
+        self._paged: dict[str, None] = {}
+
+    async def run(self) -> None:
+        """Compare until cancelled."""
+        while True:
+            await self.compare()
+            await self._clock.sleep_ms(INTERVAL_MS)
+
+    async def compare(self) -> tuple[Difference, ...]:
+        """Compare once, and return what is proved to differ."""
+        now_ms = self._clock.now_ms()
+        try:
+            # The venue first: what it has, the ledger had before.
+            open_orders = await self._venue.open_orders()
+            trades = await self._venue.trades_since(await self._since_ms(now_ms))
+        except VenueUnavailableError as error:
+            self._notes.take("NOT_COMPARED", {"why": str(error)})
+            return ()
+        found = await self._differences(open_orders, trades)
+        proved = tuple(one for one in found if one.is_certain or one in self._suspected)
+        self._suspected = frozenset(found)
+        for difference in proved:
+            self._page(difference)
+        await self._page_late(now_ms)
+        return proved
+
+    async def _since_ms(self, now_ms: Millis) -> Millis:
+        orders = await self._ledger.orders_since(self._venue.account_id, now_ms - LOOK_BACK_MS)
+        return min([self._started_ms, *(order.decided_at_ms for order in orders)])
+
+    async def _differences(self, open_orders: Collection[str], trades: Collection[VenueTrade]) -> list[Difference]:
+        hashes = {*open_orders, *(trade.order_hash for trade in trades)}
+        attempts = await self._ledger.attempts_of_orders(hashes) if hashes else ()
+        known = {attempt.order_hash: attempt.status in OPEN_STATUSES for attempt in attempts}
+        names = [trade.venue_trade_id for trade in trades]
+        booked = await self._ledger.trades_of(self._venue.account_id, names) if names else ()
+        stored = {fill.venue_trade_id: fill for fill in booked}
+        foreign = [
+            Difference(code="ENDED_ORDER_OPEN" if one in known else "FOREIGN_ORDER", order_hash=one)
+            for one in open_orders
+            if not known.get(one, False)
+        ]
+        judged = [_judge(trade, stored, is_known=trade.order_hash in known) for trade in trades]
+        return foreign + [one for one in judged if one is not None]
+
+    def _page(self, difference: Difference) -> None:
+        key = f"{difference.code}|{difference.order_hash}|{difference.venue_trade_id}"
+        if key in self._paged:
+            return
+        self._paged[key] = None
+        if len(self._paged) > PAGED_MAX:
+            del self._paged[next(iter(self._paged))]
+        detail = {
+            "difference": difference.code,
+            "order_hash": difference.order_hash,
+            "trade": difference.venue_trade_id,
+        }
+        self._notes.take("ACCOUNT_DIFFERS", detail)
+        self._halt(f"ACCOUNT_DIFFERS: {difference.code} {difference.venue_trade_id or difference.order_hash}")
+        _log.error("live.account_differs", **detail)
+
+    async def _page_late(self, now_ms: Millis) -> None:
+        for fill in await self._ledger.unsettled_executions():
+            if fill.fill_at_ms < now_ms - SETTLEMENT_LATE_MS and fill.venue_trade_id not in self._paged:
+                self._paged[fill.venue_trade_id] = None
+                self._notes.take("SETTLEMENT_LATE", {**fill.told(), "settlement": fill.settlement})
+
+
+def _judge(trade: VenueTrade, stored: Mapping[str, ExecutionFill], *, is_known: bool) -> Difference | None:
+    if not is_known:
+        return Difference(code="FOREIGN_FILL", order_hash=trade.order_hash, venue_trade_id=trade.venue_trade_id)
+    fill = stored.get(trade.venue_trade_id)
+    if fill is None:
+        return Difference(code="MISSED_FILL", order_hash=trade.order_hash, venue_trade_id=trade.venue_trade_id)
+    if {fill.settlement, trade.settlement} == {Settlement.CONFIRMED, Settlement.FAILED}:
+        code = "SETTLEMENT_CONTRADICTED"
+        return Difference(code=code, order_hash=trade.order_hash, venue_trade_id=trade.venue_trade_id)
+    return None

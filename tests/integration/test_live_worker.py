@@ -1,0 +1,80 @@
+"""A tiny order end to end: the worker in live mode and a sandbox, two processes and real sockets between them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import WorkerProcess, World, a_world, wait_until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+
+KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+WALLET = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
+LIVE = {
+    "EXECUTION_MODE": "live",
+    "LIVE_PRIVATE_KEY": KEY,
+    "LIVE_ACCEPT_ENV_KEY": "true",
+    "LIVE_MAX_USDC_PER_ORDER": "20",
+    "LIVE_MAX_USDC_PER_DAY": "1000",
+    "SIZING_MODE": "fixed_usdc",
+    "FIXED_USDC": "10",
+}
+SETTLED = "SELECT 1 FROM execution_fill WHERE settlement = 'confirmed'"
+UNSETTLED = "SELECT 1 FROM execution_fill WHERE settlement NOT IN ('confirmed', 'failed')"
+
+
+def test_a_tiny_order_is_signed_posted_matched_seen_settled_and_in_the_position(tmp_path: Path) -> None:
+    database = tmp_path / "worker.db"
+    with a_world("--seed", "5", "--block-ms", "500") as world:
+        world.command("account", wallet=WALLET, collateral="1000")
+        environment = world.environment(f"sqlite:///{database}", **LIVE)
+        worker = WorkerProcess(environment, tmp_path)
+        worker.read_until("DECIDE", count=4)
+        wait_until(lambda: len(_rows(database, SETTLED)) >= 2)
+        world.command("pause", paused=True)
+        wait_until(lambda: not _rows(database, UNSETTLED))
+        assert worker.stop() == 0
+        _compare(world, database)
+        output = "".join(worker.lines) + (tmp_path / "worker.err").read_text("utf-8")
+
+    assert KEY[2:] not in output
+    assert KEY[2:].encode() not in database.read_bytes()
+
+
+def _compare(world: World, database: Path) -> None:
+    """Hold the ledger to the venue's own record and to the chain."""
+    posts = [post for post in world.control("posts") if post["outcome"] not in {"", "lost on the way"}]
+    sent = {row["order_hash"] for row in _rows(database, "SELECT order_hash FROM live_order")}
+    assert {post["order_id"] for post in posts} == sent
+    logs = [fill for fill in world.control("fills?all=true") if fill["order_hash"] in sent]
+    booked = _rows(
+        database,
+        "SELECT a.order_hash, f.side, f.filled_shares, f.fee_usdc FROM execution_fill f "
+        "JOIN execution_attempt a ON a.id = f.attempt_id WHERE f.settlement = 'confirmed'",
+    )
+    assert logs
+    assert Counter((log["order_hash"], _shares(log), log["fee"]) for log in logs) == Counter(
+        (row["order_hash"], _micro(row["filled_shares"]), _micro(row["fee_usdc"])) for row in booked
+    )
+    held = {row["token_id"]: _micro(row["shares"]) for row in _rows(database, "SELECT * FROM position")}
+    (account,) = (one for one in world.control("accounts") if one["wallet"] == WALLET)
+    assert {token: shares for token, shares in held.items() if shares} == account["shares"]
+
+
+def _shares(log: dict[str, Any]) -> int:
+    return int(log["taker_amount"] if log["side"] == "BUY" else log["maker_amount"])
+
+
+def _micro(value: float) -> int:
+    return round(value * 10**6)
+
+
+def _rows(database: Path, query: str) -> list[dict[str, Any]]:
+    with sqlite3.connect(database) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(query)]
