@@ -91,14 +91,7 @@ def _worker(
 ) -> Worker:
     clock = outside.clock
     executor = build_executor(
-        settings,
-        outside,
-        books=books,
-        ledger=ledger,
-        registry=registry,
-        http=http,
-        notes=notes,
-        signer=signer,
+        settings, outside, books=books, ledger=ledger, registry=registry, http=http, notes=notes, signer=signer
     )
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()

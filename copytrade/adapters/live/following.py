@@ -10,8 +10,9 @@ import structlog
 from copytrade.adapters.live.rows import MalformedRowError, read_trade
 from copytrade.adapters.live.verdicts import Doubt, Taken
 from copytrade.domain.attempts import FINAL_SETTLEMENTS, ExecutionFill, Liquidity, Settlement
-from copytrade.domain.fees import taker_fee_down
+from copytrade.domain.fees import sweep_fees_down
 from copytrade.domain.ids import execution_fill_id
+from copytrade.domain.matching import Match
 from copytrade.ports.execution import Executed, NotSentError
 from copytrade.ports.venue_account import VenueUnavailableError
 
@@ -269,4 +270,4 @@ class Following:
         market = self._market_of(trade.token_id)
         if trade.liquidity is Liquidity.MAKER or market is None:
             return 0
-        return taker_fee_down(market.fees, shares=trade.shares, price=trade.price)
+        return sum(sweep_fees_down(market.fees, trade.met or (Match(trade.price, trade.shares),)))
