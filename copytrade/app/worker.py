@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signer
+from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signing
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from copytrade.app.live import Signing
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.ports.books import BookStore
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
     from copytrade.ports.resolutions import ResolutionFeed
-    from copytrade.ports.signer import Signer
     from copytrade.settings import Settings
 
 ORDERS_WAITING_MAX: Final = 1_000
@@ -50,14 +50,17 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
     """Wire a worker. The leaders named in the settings are added; those known already stay as they are."""
     outside = outside or Outside()
     clock = outside.clock
-    signer = await open_signer(settings)
     now_ms = clock.now_ms()
     for address in sorted(set(settings.leaders) - {known.address for known in await ledger.leaders()}):
         await ledger.add_leader(new_leader(address, since_ms=now_ms, now_ms=now_ms))
     roll = LedgerRoll(ledger, clock)
     listeners = Listeners()
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
-    async with open_http(outside) as http, open_feed(settings, outside) as feed:
+    async with (
+        open_http(outside) as http,
+        open_feed(settings, outside) as feed,
+        open_signing(settings, outside) as signing,
+    ):
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, on_market_event=registry.apply_event)
         yield _worker(
@@ -71,7 +74,7 @@ async def build_worker(settings: Settings, ledger: Ledger, outside: Outside | No
             registry=registry,
             books=books,
             feed=feed,
-            signer=signer,
+            signing=signing,
         )
 
 
@@ -87,11 +90,11 @@ def _worker(
     registry: MarketRegistry,
     books: BookStore,
     feed: ResolutionFeed | None,
-    signer: Signer | None,
+    signing: Signing | None,
 ) -> Worker:
     clock = outside.clock
     executor = build_executor(
-        settings, outside, books=books, ledger=ledger, registry=registry, http=http, notes=notes, signer=signer
+        settings, outside, books=books, ledger=ledger, registry=registry, http=http, notes=notes, signing=signing
     )
     portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
     inbox = Inbox()
