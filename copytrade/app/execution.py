@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import CopyRules
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
 
+    from copytrade.app.live import Signing
     from copytrade.app.outside import Outside
     from copytrade.engine.comparison import Comparison
     from copytrade.engine.notes import Notes
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
-    from copytrade.ports.signer import Signer
     from copytrade.settings import Settings
 
 
@@ -37,28 +40,31 @@ def build_executor(
     registry: MarketRegistry,
     http: httpx.AsyncClient,
     notes: Notes,
-    signer: Signer | None,
+    signing: Signing | None,
 ) -> ExecutionAdapter:
     """Return the account that orders belong to; a real one where there is somebody to sign for it."""
-    if signer is None:
+    if signing is None:
         return build_paper(settings, books, outside.clock)
     from copytrade.app.live import build_live_executor
 
     return build_live_executor(
-        settings, outside, signer=signer, ledger=ledger, registry=registry, http=http, notes=notes
+        settings, outside, signing=signing, ledger=ledger, registry=registry, http=http, notes=notes
     )
 
 
-async def open_signer(settings: Settings) -> Signer | None:
-    """Return what signs real orders, None on paper.
+@asynccontextmanager
+async def open_signing(settings: Settings, outside: Outside) -> AsyncIterator[Signing | None]:
+    """Open what signs real orders, None on paper.
 
     :raises ConfigurationError: it cannot be had.
     """
     if settings.execution_mode is ExecutionMode.PAPER:
-        return None
+        yield None
+        return
     from copytrade.app import live
 
-    return await live.open_signer(settings)
+    async with live.open_signing(settings, outside) as signing:
+        yield signing
 
 
 def build_comparison(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.live.caps import Caps
@@ -19,6 +21,8 @@ from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
 
     from copytrade.app.outside import Outside
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from copytrade.ports.execution import ExecutionAdapter
     from copytrade.ports.ledger import Ledger
     from copytrade.ports.markets import MarketRegistry
+    from copytrade.ports.order_logs import OrderLogs
     from copytrade.ports.signer import Signer
     from copytrade.settings import Settings
 
@@ -49,6 +54,33 @@ async def open_signer(settings: Settings) -> Signer:
     raise ConfigurationError("EXECUTION_MODE is 'live' and there is no key")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """What signs real orders, and what the chain says of them, None without a node."""
+
+    signer: Signer
+    logs: OrderLogs | None
+
+
+@asynccontextmanager
+async def open_signing(settings: Settings, outside: Outside) -> AsyncIterator[Signing]:
+    """Open what real orders need beyond the venue.
+
+    :raises ConfigurationError: there is no key.
+    """
+    signer = await open_signer(settings)
+    if not settings.polygon_http_url:
+        yield Signing(signer=signer, logs=None)
+        return
+    from copytrade.adapters.polygon.order_logs import open_order_logs
+
+    exchanges = (settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3)
+    async with open_order_logs(
+        settings.polygon_http_url, exchanges=exchanges, clock=outside.clock, transport=outside.transport
+    ) as logs:
+        yield Signing(signer=signer, logs=logs)
+
+
 def live_account_id(account: Account) -> str:
     """Return the name of an account on attempts, executions and positions."""
     return f"live-{account.wallet}"
@@ -58,7 +90,7 @@ def build_live_executor(
     settings: Settings,
     outside: Outside,
     *,
-    signer: Signer,
+    signing: Signing,
     ledger: Ledger,
     registry: MarketRegistry,
     http: httpx.AsyncClient,
@@ -68,13 +100,20 @@ def build_live_executor(
 
     :raises ConfigurationError: the wallet is not the key's own, though the signature type says so.
     """
+    signer = signing.signer
     account = _account(settings, signer)
     clock = outside.clock
     transport = Transport(url=settings.clob_http_url, http=http, signer=signer, clock=clock)
     clob = ClobAccount(account=account, account_id=live_account_id(account), transport=transport, clock=clock)
     posting = Posting(clob=clob, clock=clock, note=notes.take)
     following = Following(
-        clob=clob, posting=posting, store=ledger, market_of=registry.market_of, clock=clock, note=notes.take
+        clob=clob,
+        posting=posting,
+        store=ledger,
+        market_of=registry.market_of,
+        clock=clock,
+        note=notes.take,
+        logs=signing.logs,
     )
     stream = UserStream(
         url=settings.clob_user_ws_url,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signer
+from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signing
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -68,7 +68,11 @@ async def build_worker(
     roll = LedgerRoll(ledger, clock)
     listeners = Listeners()
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
-    async with open_http(outside) as http, open_feed(settings, outside) as feed:
+    async with (
+        open_http(outside) as http,
+        open_feed(settings, outside) as feed,
+        open_signing(settings, outside) as signing,
+    ):
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, registry=registry)
         traded_books = books if recording is None else recording.traded_books(books)
@@ -81,7 +85,7 @@ async def build_worker(
             registry=registry,
             http=http,
             notes=notes,
-            signer=await open_signer(settings),
+            signing=signing,
         )
         parts = Parts(
             settings=settings,

@@ -28,15 +28,23 @@ def _kind(value: object) -> object:
     return SignatureType(int(value)) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _or_nothing(value: object) -> object:
+    """Take a variable that is set to nothing for one that is not set."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+_Nothing = BeforeValidator(_or_nothing)
+
+
 class LiveSettings(BaseSettings):
     """The account and its key; caps are on what buys may cost at their limits."""
 
-    live_wallet: Address | None = None
+    live_wallet: Annotated[Address | None, _Nothing] = None
     live_signature_type: Annotated[SignatureType, BeforeValidator(_kind)] = SignatureType.EOA
-    live_keystore: Path | None = None
-    live_passphrase_fd: Annotated[int | None, Field(ge=0, le=1023)] = None
-    live_private_key: SecretStr | None = None
+    live_keystore: Annotated[Path | None, _Nothing] = None
+    live_passphrase_fd: Annotated[Annotated[int, Field(ge=0, le=1023)] | None, _Nothing] = None
+    live_private_key: Annotated[SecretStr | None, _Nothing] = None
     live_accept_env_key: bool = False
     live_cancel_on_stop: bool = True
-    live_max_usdc_per_order: Money | None = None
-    live_max_usdc_per_day: Money | None = None
+    live_max_usdc_per_order: Annotated[Money | None, _Nothing] = None
+    live_max_usdc_per_day: Annotated[Money | None, _Nothing] = None

@@ -103,7 +103,12 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
     ("name", "value", "said"),
     [
         ("TRIGGER_MODE", "foo", "TRIGGER_MODE is 'foo'; accepted: data_api, polygon, both, rtds, all"),
-        ("EXECUTION_MODE", "live", "EXECUTION_MODE is 'live'; accepted: paper"),
+        ("EXECUTION_MODE", "live", "EXECUTION_MODE is 'live' and needs one key; accepted: LIVE_KEYSTORE"),
+        ("EXECUTION_MODE", "real", "EXECUTION_MODE is 'real'; accepted: paper, live"),
+        ("LIVE_SIGNATURE_TYPE", "4", "LIVE_SIGNATURE_TYPE is '4'; accepted: 0 (the key's own address), 1 (proxy)"),
+        ("LIVE_WALLET", "me", "LIVE_WALLET is 'me'; accepted: 0x and 40 hex digits"),
+        ("LIVE_MAX_USDC_PER_DAY", "0", "LIVE_MAX_USDC_PER_DAY is '0'; accepted: a decimal above 0"),
+        ("LIVE_PASSPHRASE_FD", "swordfish", "LIVE_PASSPHRASE_FD is set to something else; accepted: the number"),
         ("BOOKSTORE_MODE", "WS+REST", "BOOKSTORE_MODE is 'WS+REST'; accepted: rest, ws, ws+snapshot"),
         ("LEADERS", "0x12", "LEADERS is '0x12'; accepted: comma-separated addresses"),
         ("COPY_RATIO", "zwei", "COPY_RATIO is 'zwei'"),

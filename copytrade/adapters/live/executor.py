@@ -77,7 +77,7 @@ class ClobExecutor(ExecutionAdapter):
         """Wire; nothing is asked before `run`."""
         self.clob = clob
         self._posting = posting
-        self._following = following
+        self.following = following
         self._stream = stream
         self._signer = signer
         self._exchanges = exchanges
@@ -115,14 +115,14 @@ class ClobExecutor(ExecutionAdapter):
         )
 
     async def submit(self, order: PreparedOrder) -> None:
-        if order.order_hash in self._following.open:
+        if order.order_hash in self.following.open:
             return
         working = await self._sign(order)
         await self._check(order)
-        self._following.begin(working)
+        self.following.begin(working)
         verdict = await self._post(working)
         if isinstance(verdict, Refused):
-            del self._following.open[order.order_hash]
+            del self.following.open[order.order_hash]
             await self._end(order.attempt, verdict.status, verdict)
             return
         if not isinstance(verdict, Doubt):
@@ -133,13 +133,13 @@ class ClobExecutor(ExecutionAdapter):
             raise OutcomeUnknownError(verdict.why.code)
 
     async def cancel(self, attempt_id: UUID) -> None:
-        order = self._following.open.get(self._following.hashes.get(attempt_id, ""))
+        order = self.following.open.get(self.following.hashes.get(attempt_id, ""))
         if order is not None and order.cancelled_for is None:
             order.cancelled_for = reason("CANCELED_BY_US")
             order.poked.set()
 
     async def find(self, attempt: ExecutionAttempt) -> FoundOrder:
-        wanted = attempt.order_hash or self._following.hashes.get(attempt.id)
+        wanted = attempt.order_hash or self.following.hashes.get(attempt.id)
         try:
             row = None if wanted is None else await self.clob.order(wanted)
         except VenueUnavailableError as error:
@@ -158,7 +158,7 @@ class ClobExecutor(ExecutionAdapter):
                 reason=reason("INTERRUPTED"),
                 at_ms=self._clock.now_ms(),
             )
-            await self._following.events.put(done)
+            await self.following.events.put(done)
             return
         market = self._market_of(attempt.token_id)
         working = WorkingOrder(
@@ -169,22 +169,22 @@ class ClobExecutor(ExecutionAdapter):
             condition_id=None if market is None else market.condition_id,
         )
         self._doubt(working, Doubt(why=reason("NEVER_ARRIVED")))
-        self._following.begin(working, is_known=True)
+        self.following.begin(working, is_known=True)
         await self._new.put(working)
 
     async def events(self) -> AsyncIterator[ExecutionEvent]:
         while True:
-            yield await self._following.events.get()
+            yield await self.following.events.get()
 
     async def run(self) -> None:
-        await self._following.load()
+        await self.following.load()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stream.run(), name="live-user-stream")
-                group.create_task(self._following.sweep(lambda: self._stream.restart("silent")), name="live-sweep")
+                group.create_task(self.following.sweep(lambda: self._stream.restart("silent")), name="live-sweep")
                 while True:
                     order = await self._new.get()
-                    group.create_task(self._following.follow(order), name=f"live-order {order.order_hash}")
+                    group.create_task(self.following.follow(order), name=f"live-order {order.order_hash}")
         finally:
             await self._cancel_what_rests()
 
@@ -214,12 +214,12 @@ class ClobExecutor(ExecutionAdapter):
             raise NotSentError(self._refused_for)
         try:
             async with asyncio.timeout(READY_WAIT_MS / 1_000):
-                await self._following.is_healed.wait()
+                await self.following.is_healed.wait()
         except TimeoutError:
             raise NotSentError("NOT_RECONCILED: the account was not read yet") from None
         if self._clock.now_ms() >= order.placed_at_ms + order.attempt.ttl_ms:
             raise NotSentError("TOO_LATE: its time to live is over")
-        if len(self._following.open) >= OPEN_ORDERS_MAX:
+        if len(self.following.open) >= OPEN_ORDERS_MAX:
             raise NotSentError(f"{OPEN_ORDERS_MAX} orders are open already")
         await self._caps.check(order.attempt)
         self._posting.check(order.order_type)
@@ -230,7 +230,7 @@ class ClobExecutor(ExecutionAdapter):
         try:
             return await self._posting.post(*working.signed, order_hash=working.order_hash)
         except NotSentError:
-            del self._following.open[working.order_hash]
+            del self.following.open[working.order_hash]
             raise
 
     def _doubt(self, working: WorkingOrder, verdict: Verdict) -> None:
@@ -240,11 +240,11 @@ class ClobExecutor(ExecutionAdapter):
 
     async def _end(self, attempt: ExecutionAttempt, status: AttemptStatus, refused: Refused) -> None:
         done = OrderDone(attempt_id=attempt.id, status=status, reason=refused.why, at_ms=self._clock.now_ms())
-        await self._following.events.put(done)
+        await self.following.events.put(done)
 
     async def _cancel_what_rests(self) -> None:
         """Leave no order on the book behind, unless that is wanted; what became of them is found at the next start."""
-        resting = [order.order_hash for order in self._following.open.values() if order.order_type.may_rest]
+        resting = [order.order_hash for order in self.following.open.values() if order.order_type.may_rest]
         if not self._cancels_on_stop or not resting:
             return
         try:

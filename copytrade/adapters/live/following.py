@@ -9,10 +9,12 @@ import structlog
 
 from copytrade.adapters.live.rows import MalformedRowError, read_trade
 from copytrade.adapters.live.verdicts import Doubt, Taken
-from copytrade.domain.attempts import FINAL_SETTLEMENTS, ExecutionFill, Liquidity, Settlement
-from copytrade.domain.fees import taker_fee_down
+from copytrade.domain.attempts import FINAL_SETTLEMENTS, AttemptStatus, ExecutionFill, Liquidity, Settlement
+from copytrade.domain.fees import sweep_fees_down
 from copytrade.domain.ids import execution_fill_id
+from copytrade.domain.matching import Match
 from copytrade.ports.execution import Executed, NotSentError
+from copytrade.ports.order_logs import OrderLogsUnavailableError
 from copytrade.ports.venue_account import VenueUnavailableError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionEvent, OrderDone
     from copytrade.ports.live_orders import LiveOrderStore
+    from copytrade.ports.order_logs import OrderLog, OrderLogs
 
 EVENTS_MAX: Final = 1_024
 SWEEP_MS: Final[Millis] = 30_000
@@ -37,6 +40,8 @@ SWEEP_AGAIN_MS: Final[Millis] = 1_000
 """How soon that is tried again where it did not work."""
 STREAM_LATE_MS: Final[Millis] = 10_000
 """News that was read so long ago and that the user stream has still not told shows that it is dead."""
+CHAIN_WAIT_MS: Final[Millis] = 3_000
+"""How long a trade that is over waits for what the chain says of it; after that its fee is the computed one."""
 HASHES_KEPT_MAX: Final = 10_000
 TRADES_KEPT_MAX: Final = 20_000
 """Trades whose last state is remembered; the oldest is forgotten first, and told again if it comes up."""
@@ -56,7 +61,9 @@ class Following:
         market_of: Callable[[str], Market | None],
         clock: Clock,
         note: Callable[[str, dict[str, object]], None],
+        logs: OrderLogs | None = None,
     ) -> None:
+        """Follow; `logs` is the chain, which has the last word where it can be asked."""
         self.events: asyncio.Queue[ExecutionEvent] = asyncio.Queue(EVENTS_MAX)
         self.open: dict[str, WorkingOrder] = {}
         self.hashes: dict[UUID, str] = {}
@@ -69,6 +76,7 @@ class Following:
         self._market_of = market_of
         self._clock = clock
         self._note = note
+        self._logs = logs
         self._unread: set[str] = set()
         self._has_read_trades = False
         self._healing = asyncio.Lock()
@@ -164,7 +172,21 @@ class Following:
         if order.may_be_sent_again(self._clock.now_ms()):
             await self._send_again(order)
             return None
-        return order.ending(now_ms=self._clock.monotonic_ms(), wall_ms=self._clock.now_ms())
+        done = order.ending(now_ms=self._clock.monotonic_ms(), wall_ms=self._clock.now_ms())
+        return done if done is None or await self._is_proved(order, done) else None
+
+    async def _is_proved(self, order: WorkingOrder, done: OrderDone) -> bool:
+        """Tell whether the chain, too, has nothing of an order that is about to be given up for lost."""
+        if self._logs is None or done.status is not AttemptStatus.FAILED:
+            return True
+        try:
+            if not await self._logs.logs_of(order.order_hash):
+                return True
+        except OrderLogsUnavailableError as error:
+            _log.warning("live.chain_unread", order_hash=order.order_hash, why=str(error))
+            return False
+        order.accept()
+        return False
 
     async def _rest(self, order: WorkingOrder) -> None:
         """Wait until there is news of an order, or it is time to look."""
@@ -218,7 +240,25 @@ class Following:
         self._remember(trade)
         if not is_pushed:
             self._owed[news] = self._clock.monotonic_ms()
-        await self.events.put(Executed(fill=self._fill(trade, attempt), at_ms=self._clock.now_ms()))
+        on_chain = await self._on_chain(trade) if trade.settlement in FINAL_SETTLEMENTS else None
+        if on_chain is not None and trade.settlement is Settlement.FAILED:
+            self._note("SETTLEMENT_CONTRADICTED", {"trade": trade.key, "tx_hash": on_chain.tx_hash})
+            return
+        fee = self._fee(trade) if on_chain is None else on_chain.fee
+        fill = self._fill(trade, attempt, fee=fee)
+        await self.events.put(Executed(fill=fill, at_ms=self._clock.now_ms()))
+
+    async def _on_chain(self, trade: OwnTrade) -> OrderLog | None:
+        """Return the log of a trade that is over, None where there is none or nobody to ask."""
+        if self._logs is None or not trade.tx_hash:
+            return None
+        try:
+            async with asyncio.timeout(CHAIN_WAIT_MS / 1_000):
+                logs = await self._logs.logs_of(trade.order_hash)
+        except (OrderLogsUnavailableError, TimeoutError) as error:
+            _log.warning("live.chain_unread", trade=trade.key, why=str(error) or "no answer in time")
+            return None
+        return next((log for log in logs if log.tx_hash == trade.tx_hash), None)
 
     async def _stored(self, order_hash: str) -> ExecutionAttempt | None:
         found = await self._store.attempts_of_orders({order_hash})
@@ -247,7 +287,8 @@ class Following:
             del self._owed[news]
         return bool(late)
 
-    def _fill(self, trade: OwnTrade, attempt: ExecutionAttempt) -> ExecutionFill:
+    @staticmethod
+    def _fill(trade: OwnTrade, attempt: ExecutionAttempt, *, fee: Usdc) -> ExecutionFill:
         return ExecutionFill(
             id=execution_fill_id(attempt.account_id, trade.key),
             attempt_id=attempt.id,
@@ -258,7 +299,7 @@ class Following:
             side=trade.side,
             shares=trade.shares,
             price=trade.price,
-            fee_usdc=self._fee(trade),
+            fee_usdc=fee,
             liquidity=trade.liquidity,
             settlement=trade.settlement,
             fill_at_ms=trade.matched_ms,
@@ -269,4 +310,4 @@ class Following:
         market = self._market_of(trade.token_id)
         if trade.liquidity is Liquidity.MAKER or market is None:
             return 0
-        return taker_fee_down(market.fees, shares=trade.shares, price=trade.price)
+        return sum(sweep_fees_down(market.fees, trade.met or (Match(trade.price, trade.shares),)))

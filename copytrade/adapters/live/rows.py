@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from copytrade.domain.attempts import Liquidity, Settlement
 from copytrade.domain.fills import Side
+from copytrade.domain.matching import Match
 from copytrade.domain.units import MICRO, parse_micro
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTrade:
-    """What one trade did to one order of ours; `price` is the average over all it met, `settlement` how far it is."""
+    """What one trade did to one order of ours; `price` is the average over all it met, `settlement` how far it is.
+
+    `met` is what a taker met, price by price, empty where the trade does not say; a fee is charged for all of it.
+    """
 
     trade_id: str
     order_hash: str
@@ -66,6 +70,7 @@ class OwnTrade:
     settlement: Settlement
     matched_ms: Millis
     tx_hash: str
+    met: tuple[Match, ...] = ()
 
     @property
     def key(self) -> str:
@@ -137,13 +142,15 @@ def _is_ours(part: dict[str, Any], owners: tuple[str, str]) -> bool:
 
 def _taker_part(row: dict[str, Any], makers: list[dict[str, Any]]) -> OwnTrade:
     token_id, shares = _text(row, "asset_id"), _micro(row, "size")
+    met = _met(makers, token_id=token_id, shares=shares)
     return OwnTrade(
         order_hash=_text(row, "taker_order_id").lower(),
         token_id=token_id,
         side=_side(row),
         shares=shares,
-        price=_average(makers, token_id=token_id, shares=shares, told=_micro(row, "price")),
+        price=_average(met) if met else _micro(row, "price"),
         liquidity=Liquidity.TAKER,
+        met=met,
         **_shared(row),
     )
 
@@ -171,26 +178,22 @@ def _shared(row: dict[str, Any]) -> dict[str, Any]:
 
 def _together(one: OwnTrade, other: OwnTrade) -> OwnTrade:
     """Add up two parts of one order in one trade; both are at its own price."""
-    return OwnTrade(
-        trade_id=one.trade_id,
-        order_hash=one.order_hash,
-        token_id=one.token_id,
-        side=one.side,
-        shares=one.shares + other.shares,
-        price=one.price,
-        liquidity=one.liquidity,
-        settlement=one.settlement,
-        matched_ms=one.matched_ms,
-        tx_hash=one.tx_hash,
+    return replace(one, shares=one.shares + other.shares)
+
+
+def _met(makers: list[dict[str, Any]], *, token_id: str, shares: Shares) -> tuple[Match, ...]:
+    """Return what a taker met, at prices of his own outcome; the price at the top of a trade is only one of them."""
+    met = tuple(
+        Match(price if maker.get("asset_id") == token_id else MICRO - price, amount)
+        for maker in makers
+        for price, amount in [(_micro(maker, "price"), _micro(maker, "matched_amount"))]
     )
+    return met if shares > 0 and sum(match.shares for match in met) == shares else ()
 
 
-def _average(makers: list[dict[str, Any]], *, token_id: str, shares: Shares, told: Price) -> Price:
-    """Return what a taker paid on average; the price at the top of a trade is only that of one level of it."""
-    met = [(_micro(maker, "matched_amount"), _micro(maker, "price"), maker.get("asset_id")) for maker in makers]
-    if shares <= 0 or sum(amount for amount, _, _ in met) != shares:
-        return told
-    paid = sum(amount * (price if asset == token_id else MICRO - price) for amount, price, asset in met)
+def _average(met: tuple[Match, ...]) -> Price:
+    """Return the average price to the nearest micro-unit, halves up."""
+    paid, shares = sum(match.price * match.shares for match in met), sum(match.shares for match in met)
     return (2 * paid + shares) // (2 * shares)
 
 

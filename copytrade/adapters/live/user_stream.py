@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,9 @@ FRAME_BYTES_MAX: Final = 4 * 2**20
 FRAMES_HELD_MAX: Final = 10_000
 """Frames held back while what was missed is read; beyond it the connection is given up and read anew."""
 
+_QUIET: Final = logging.getLogger("copytrade.user_socket")
+_QUIET.setLevel(logging.WARNING)
+"""The first frame holds the credentials, and the library logs whole frames when it is asked to debug."""
 _log = structlog.get_logger()
 
 
@@ -55,8 +59,10 @@ class StreamLost(OSError):
 
 
 async def connect_to_user(url: str) -> Connection:
-    """Open a real websocket; the venue's own PING replaces the protocol's."""
-    return await connect(url, max_size=FRAME_BYTES_MAX, ping_interval=None, compression=None, close_timeout=1)
+    """Open a real websocket; the venue's own PING replaces the protocol's, and no level of logging shows frames."""
+    return await connect(
+        url, max_size=FRAME_BYTES_MAX, ping_interval=None, compression=None, close_timeout=1, logger=_QUIET
+    )
 
 
 class UserStream:

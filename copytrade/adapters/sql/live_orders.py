@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, and_, insert, select, text, update
 
 from copytrade.adapters.sql import accounts, attempts, events
 from copytrade.adapters.sql.executions import move_cash, save_position
 from copytrade.adapters.sql.live_tables import live_order
+from copytrade.adapters.sql.prepared import Prepared
 from copytrade.adapters.sql.tables import IS_UNSETTLED, execution_attempt, execution_fill
 from copytrade.domain.attempts import ExecutionFill, Liquidity, Settlement, advanced
 from copytrade.domain.fills import Side
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from uuid import UUID
 
+    from sqlalchemy import Dialect, Insert
+
     from copytrade.adapters.sql.executions import Owner
     from copytrade.domain.attempts import ExecutionAttempt
     from copytrade.domain.orders import OrderType
     from copytrade.domain.settlement import PositionSettlement
     from copytrade.domain.units import Millis, Usdc
     from copytrade.domain.venue_orders import VenueOrder
+
+
+def _keep_order(_dialect: Dialect) -> Insert:
+    return insert(live_order)
+
+
+KEEP_ORDER: Final = Prepared(_keep_order)
+"""Keep what will be signed; an order waits for this."""
 
 
 def submit(
@@ -41,21 +52,22 @@ def submit(
         connection, attempt_id, order_type=order_type, order_hash=order_hash, placed_at_ms=placed_at_ms
     )
     if moved:
-        connection.execute(
-            insert(live_order).values(
-                attempt_id=attempt_id,
-                order_hash=order_hash,
-                salt=venue_order.salt,
-                order_time=venue_order.timestamp_ms,
-                exchange_address=venue_order.exchange,
-                protocol=venue_order.protocol,
-                maker=venue_order.maker,
-                signer=venue_order.signer,
-                signature_type=int(venue_order.signature_type),
-                maker_amount=venue_order.maker_amount,
-                taker_amount=venue_order.taker_amount,
-                expiration=venue_order.expiration_s,
-            )
+        KEEP_ORDER.run(
+            connection,
+            {
+                "attempt_id": attempt_id,
+                "order_hash": order_hash,
+                "salt": venue_order.salt,
+                "order_time": venue_order.timestamp_ms,
+                "exchange_address": venue_order.exchange,
+                "protocol": venue_order.protocol,
+                "maker": venue_order.maker,
+                "signer": venue_order.signer,
+                "signature_type": int(venue_order.signature_type),
+                "maker_amount": venue_order.maker_amount,
+                "taker_amount": venue_order.taker_amount,
+                "expiration": venue_order.expiration_s,
+            },
         )
     return moved
 

@@ -35,6 +35,7 @@ from copytrade.engine.execute import Execute
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.ports.ledger import Ledger
+from copytrade.ports.order_logs import OrderLogs
 from copytrade.sandbox import contracts
 from copytrade.sandbox.inprocess import LocalSocket, LocalVenue
 from copytrade.sandbox.server import SandboxConfig, serve_in_process
@@ -170,6 +171,7 @@ class Life:
         per_day: str = "100000",
         way_ms: int = 1,
         cancels_on_stop: bool = True,
+        logs: OrderLogs | None = None,
     ) -> None:
         self.floor = floor
         self.clock = VirtualClock()
@@ -192,6 +194,7 @@ class Life:
             market_of=lambda token: floor.market if token in {YES, NO} else None,
             clock=self.clock,
             note=self.notes.take,
+            logs=logs,
         )
         self.stream = UserStream(
             url="ws://venue/ws/user",
@@ -202,6 +205,7 @@ class Life:
             on_news=self.following.hear,
             note=self.notes.take,
         )
+        bounds = {"per_order": micro(per_order), "per_day": micro(per_day)}
         self.executor = ClobExecutor(
             clob=clob,
             posting=self.posting,
@@ -212,13 +216,7 @@ class Life:
             order_type=order_type,
             market_of=lambda token: floor.market if token in {YES, NO} else None,
             clock=self.clock,
-            caps=Caps(
-                account_id=clob.account_id,
-                per_order=micro(per_order),
-                per_day=micro(per_day),
-                store=self.ledger,
-                clock=self.clock,
-            ),
+            caps=Caps(account_id=clob.account_id, store=self.ledger, clock=self.clock, **bounds),
             cancels_on_stop=cancels_on_stop,
         )
         shared = {"ledger": self.ledger, "executor": self.executor, "notifier": self.notifier}

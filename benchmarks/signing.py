@@ -1,0 +1,262 @@
+"""A live order on its way out: signing against the official client in the same run, and attempt to first byte.
+
+Run `python -m benchmarks.signing [ORDERS]`. The second part sends to a socket on loopback that stamps the first byte
+of each order: from the approved attempt, with the commit that goes before it (SQLite, synchronous=FULL), and without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+from eth_account import Account as OfficialAccount
+from polymarket._internal.actions.orders.typed_data import build_order_signature, build_order_typed_data
+from polymarket._internal.actions.orders.types import UnsignedOrder
+
+from benchmarks.measuring import Figure, percentile, show
+from copytrade.adapters.live.caps import Caps
+from copytrade.adapters.live.clob_account import ClobAccount
+from copytrade.adapters.live.executor import ClobExecutor
+from copytrade.adapters.live.following import Following
+from copytrade.adapters.live.posting import Posting
+from copytrade.adapters.live.signer import LocalSigner
+from copytrade.adapters.live.transport import Transport
+from copytrade.adapters.live.typed_data import checksummed, order_hash
+from copytrade.adapters.live.user_stream import UserStream
+from copytrade.adapters.memory import MemoryLedger
+from copytrade.adapters.sql import schema
+from copytrade.adapters.system import SystemClock
+from copytrade.domain.attempts import ExecutionMode
+from copytrade.domain.orders import OrderType
+from copytrade.domain.units import MICRO
+from copytrade.domain.venue_orders import Account, Exchanges, SignatureType, VenueOrder, venue_order
+from copytrade.engine.decide import Approved
+from copytrade.engine.execute import Execute
+from copytrade.engine.portfolio import Portfolio
+from copytrade.ports.ledger import Ledger
+from tests.fakes import RecordingNotifier
+from tests.ledger_facts import a_stored_fill, an_attempt
+from tests.ledgers import sql_ledger
+from tests.makers import a_market, a_place, recorded
+
+KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+ORDERS = 300
+ROUNDS = 3
+CTF, NEG = "0xe111180000d2663c0091e4f400237545b87b996b", "0xe2222d279d744050d28e00520010520000310f59"
+V3 = "0xe3333700ca9d93003f00f0f71f8515005f6c00aa"
+KINDS = (SignatureType.EOA, SignatureType.WALLET)
+_ACCEPTED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+
+
+def an_order(signer: LocalSigner, kind: SignatureType) -> VenueOrder:
+    """Return an order of a kind of wallet."""
+    account = Account(wallet=signer.address, owner=signer.address, signature_type=kind)
+    exchanges = Exchanges(ctf=CTF, neg_risk=NEG, v3=V3)
+    attempt = an_attempt(recorded())
+    return venue_order(attempt, a_market(), order_type=OrderType.GTC, account=account, exchanges=exchanges)
+
+
+def best_us(run: Callable[[], object], times: int) -> float:
+    """Return microseconds a call, the best of some rounds."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        for _ in range(times):
+            run()
+        best = min(best, time.perf_counter() - started)
+    return best / times * 1_000_000
+
+
+def signing(orders: int) -> list[Figure]:
+    """Measure hash and signature of an order, ours and the official client's with the same native curve."""
+    signer, official = LocalSigner(bytes.fromhex(KEY[2:])), OfficialAccount.from_key(KEY)
+    figures = []
+    for kind in KINDS:
+        order = an_order(signer, kind)
+        facts = {
+            "maker_amount": order.maker_amount,
+            "taker_amount": order.taker_amount,
+            "salt": order.salt,
+            "token_id": order.token_id,
+            "timestamp": order.timestamp_ms,
+        }
+        unsigned = UnsignedOrder(
+            chain_id=137,
+            builder=order.builder,
+            exchange_address=checksummed(order.exchange),
+            expiration=0,
+            maker=checksummed(order.maker),
+            metadata=order.metadata,
+            order_type="GTC",
+            side="BUY",
+            signature_type=int(kind),
+            signer=checksummed(order.signer),
+            protocol_version=order.protocol,
+            **facts,
+        )
+
+        def theirs(unsigned: UnsignedOrder = unsigned) -> str:
+            signature = official.sign_typed_data(full_message=build_order_typed_data(unsigned)).signature
+            return build_order_signature(unsigned, "0x" + signature.hex())
+
+        def ours(order: VenueOrder = order) -> tuple[str, bytes]:
+            return order_hash(order), _run(signer.sign_order(order))
+
+        if ours()[1].hex() != theirs()[2:]:
+            raise SystemExit("the two signatures differ")
+        mine, peer = best_us(ours, orders), best_us(theirs, orders)
+        name = f"hash and signature, {kind.name} (official client: signature alone)"
+        figures.append(Figure(what=name, ours=f"{mine:.0f} us", peer=f"{peer:.0f} us", ratio=mine / peer, bar=0.5))
+    return figures
+
+
+def _run(coroutine: Any) -> Any:
+    """Run a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError("it waits")
+
+
+class Stamp(asyncio.Protocol):
+    """A venue that refuses every order, so that none is followed, and notes when its first byte came."""
+
+    first_byte: list[float]
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._came: float | None = None
+        self._data = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._came = self._came or time.perf_counter()
+        self._data += data
+        head, _, body = self._data.partition(b"\r\n\r\n")
+        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0)
+        if not head or len(body) < length or self._transport is None:
+            return
+        answer: dict[str, Any] = {"data": [], "next_cursor": "LTE="}
+        if head.startswith(b"POST /auth"):
+            answer = {"apiKey": "k", "secret": "AAAA", "passphrase": "p"}
+        elif head.startswith(b"POST /order"):
+            Stamp.first_byte.append(self._came)
+            answer = {"success": False, "errorMsg": "invalid nonce"}
+        text = json.dumps(answer).encode()
+        self._transport.write(_ACCEPTED % (len(text), text))
+        self._came, self._data = None, b""
+
+
+def an_executor(url: str, http: httpx.AsyncClient, ledger: Ledger, signer: LocalSigner) -> ClobExecutor:
+    """Wire an executor to a venue."""
+    clock = SystemClock()
+    account = Account(wallet=signer.address, owner=signer.address, signature_type=SignatureType.EOA)
+    transport = Transport(url=url, http=http, signer=signer, clock=clock)
+    clob = ClobAccount(account=account, account_id="live", transport=transport, clock=clock)
+    clob.may_post = lambda: True  # the limit would be what is measured
+    facts: dict[str, Any] = {"clock": clock, "note": lambda *_: None}
+    posting = Posting(clob=clob, **facts)
+    following = Following(clob=clob, posting=posting, store=ledger, market_of=lambda _: None, **facts)
+    stream = UserStream(
+        url=url,
+        transport=transport,
+        open_connection=httpx.AsyncClient.get,
+        heal=following.heal,
+        on_news=following.hear,
+        **facts,
+    )
+    huge = 10**15
+    return ClobExecutor(
+        clob=clob,
+        posting=posting,
+        following=following,
+        stream=stream,
+        signer=signer,
+        exchanges=Exchanges(ctf=CTF, neg_risk=NEG, v3=V3),
+        order_type=OrderType.GTC,
+        market_of=lambda _: None,
+        clock=clock,
+        caps=Caps(account_id="live", per_order=huge, per_day=huge, store=ledger, clock=clock),
+    )
+
+
+async def to_first_byte(ledger: Ledger, orders: int) -> list[float]:
+    """Return the milliseconds from an approved attempt to the first byte of its order at the venue."""
+    Stamp.first_byte = []
+    server = await asyncio.get_running_loop().create_server(Stamp, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    started: list[float] = []
+    async with httpx.AsyncClient() as http:
+        executor = an_executor(url, http, ledger, LocalSigner(bytes.fromhex(KEY[2:])))
+        execute = Execute(
+            ledger=ledger,
+            executor=executor,
+            portfolio=Portfolio(strategy_id="copy", account_id="live"),
+            orders=asyncio.Queue(),
+            notifier=RecordingNotifier(),
+            clock=SystemClock(),
+        )
+        await executor.following.heal()
+        for number in range(orders):
+            approved = await _approved(ledger, number)
+            started.append(time.perf_counter())
+            await execute.submit(approved)
+            executor.following.events.get_nowait()
+    server.close()
+    return [(came - began) * 1_000 for began, came in zip(started, Stamp.first_byte, strict=True)]
+
+
+async def _approved(ledger: Ledger, number: int) -> Approved:
+    place = a_place(log_index=number)
+    fill = await a_stored_fill(ledger, tx_hash=f"0x{number:064x}", place=place)
+    now_ms = SystemClock().now_ms()
+    attempt = an_attempt(
+        fill,
+        account_id="live",
+        mode=ExecutionMode.LIVE,
+        decided_at_ms=now_ms,
+        created_at_ms=now_ms,
+        limit_price=MICRO // 2,
+        ttl_ms=60_000,
+    )
+    await ledger.record_attempt(attempt)
+    return Approved(attempt=attempt, market=a_market())
+
+
+async def on_the_way(orders: int) -> None:
+    """Print how long it takes with a ledger in memory and with one that commits."""
+    await _tell("without a commit", MemoryLedger(), orders)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder)}/ledger.db"
+        schema.upgrade(url)
+        async with sql_ledger(url) as ledger:
+            await _tell("with the commit before it (SQLite, synchronous=FULL)", ledger, orders)
+
+
+async def _tell(what: str, ledger: Ledger, orders: int) -> None:
+    took = await to_first_byte(ledger, orders)
+    p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
+    print(f"attempt to first byte on loopback, {what}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {orders}")
+
+
+def main() -> None:
+    """Measure and print."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    orders = int(sys.argv[1]) if len(sys.argv) > 1 else ORDERS
+    show(signing(orders))
+    asyncio.run(on_the_way(orders))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What the chain says of our own orders: the last word on whether they traded, and for what fee."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from copytrade.domain.units import Shares, Usdc
+
+
+class OrderLogsUnavailableError(Exception):
+    """No node answered usefully; nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLog:
+    """One execution of an order as its exchange logged it."""
+
+    tx_hash: str
+    shares: Shares
+    usdc: Usdc
+    fee: Usdc
+
+
+class OrderLogs(Protocol):
+    """The exchanges' logs by order."""
+
+    async def logs_of(self, order_hash: str) -> tuple[OrderLog, ...]:
+        """Return the executions of an order in the blocks of the last hour, oldest first.
+
+        :raises OrderLogsUnavailableError: or some of them; then none.
+        """

@@ -1,0 +1,124 @@
+"""The chain has the last word, where a node is known: on fees, lost orders and trades that are said to have failed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from copytrade.adapters.polygon.order_logs import open_order_logs
+from copytrade.domain.attempts import AttemptStatus, Settlement
+from copytrade.ports.order_logs import OrderLog, OrderLogs, OrderLogsUnavailableError
+from copytrade.sandbox import contracts
+from tests.makers import NOW_MS, micro
+from tests.unit.live.life import Floor, Life, Wire, live, on_floor
+from tests.virtual_time import VirtualClock, run_virtual
+
+EXCHANGES = (contracts.EXCHANGE_STANDARD, contracts.EXCHANGE_NEG_RISK, contracts.EXCHANGE_V3)
+
+
+class FakeLogs(OrderLogs):
+    """Says what it is told to, or is not there."""
+
+    def __init__(self, *, fee: str | None = None, is_there: bool = True) -> None:
+        self.fee = fee
+        self.is_there = is_there
+        self.trade: Any = None
+        self.asked = 0
+
+    async def logs_of(self, order_hash: str) -> tuple[OrderLog, ...]:
+        self.asked += 1
+        if not self.is_there:
+            raise OrderLogsUnavailableError("nobody")
+        if self.fee is None:
+            return ()
+        tx_hash = self.trade() if self.trade else ""
+        return (OrderLog(tx_hash=tx_hash, shares=micro("20"), usdc=micro("10"), fee=micro(self.fee)),)
+
+
+def test_the_logs_of_an_order_are_found_by_its_hash() -> None:
+    async def story(floor: Floor) -> None:
+        life = Life(floor)
+        await life.fund()
+        await floor.show()
+        await life.start()
+        await asyncio.sleep(1)
+        attempt = await life.trade()
+        await asyncio.sleep(20)
+        order_hash = (await life.now(attempt.id)).order_hash or ""
+        async with open_order_logs(
+            ("http://venue/rpc",), exchanges=EXCHANGES, clock=VirtualClock(), transport=Wire(floor.venue)
+        ) as logs:
+            (log,) = await logs.logs_of(order_hash)
+            assert await logs.logs_of("0x" + "00" * 32) == ()
+        await life.stop()
+        (fill,) = life.ledger.executions
+        assert (log.shares, log.fee) == (fill.shares, fill.fee_usdc)
+        assert log.usdc == micro("10")
+
+    run_virtual(lambda: on_floor(story), epoch_ms=NOW_MS)
+
+
+def test_a_node_that_does_not_answer_proves_nothing() -> None:
+    async def story(floor: Floor) -> None:
+        wire = Wire(floor.venue)
+        wire.cut()
+        async with open_order_logs(
+            ("http://venue/rpc",), exchanges=EXCHANGES, clock=VirtualClock(), transport=wire
+        ) as logs:
+            with pytest.raises(OrderLogsUnavailableError):
+                await logs.logs_of("0x" + "00" * 32)
+
+    run_virtual(lambda: on_floor(story), epoch_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(("logs", "fee"), [(FakeLogs(fee="0.123"), "0.123"), (FakeLogs(is_there=False), "0.25")])
+def test_the_fee_is_the_one_on_the_chain_where_that_can_be_asked(logs: FakeLogs, fee: str) -> None:
+    async def story(life: Life) -> None:
+        await life.trade()
+        trades = await life.floor.read("trades")
+        logs.trade = lambda: trades[0]["tx_hash"]
+        await asyncio.sleep(30)
+        (fill,) = life.ledger.executions
+        assert (fill.settlement, fill.fee_usdc) == (Settlement.CONFIRMED, micro(fee))
+
+    live(story, logs=logs)
+
+
+def test_a_trade_said_to_have_failed_that_is_on_the_chain_is_not_made_void() -> None:
+    logs = FakeLogs(fee="0.25")
+
+    async def story(life: Life) -> None:
+        await life.floor.control("settlement", next=["fail"], retries=0)
+        await life.trade()
+        trades = await life.floor.read("trades")
+        logs.trade = lambda: trades[0]["tx_hash"]
+        await asyncio.sleep(35)
+        assert (await life.ledger.positions())[0].shares == micro("20")
+        assert "SETTLEMENT_CONTRADICTED" in life.noted()
+        assert "TRADE_FAILED" not in life.noted()
+
+    live(story, logs=logs)
+
+
+@pytest.mark.parametrize(
+    ("logs", "status"),
+    [
+        (FakeLogs(), AttemptStatus.FAILED),
+        (FakeLogs(fee="0"), AttemptStatus.SUBMITTED),
+        (FakeLogs(is_there=False), AttemptStatus.SUBMITTED),
+    ],
+    ids=["nothing on the chain", "on the chain", "nobody knows"],
+)
+def test_an_order_is_given_up_for_lost_only_if_the_chain_has_nothing_of_it(
+    logs: FakeLogs, status: AttemptStatus
+) -> None:
+    async def story(life: Life) -> None:
+        await life.floor.control("trouble", kind="lost_request", count=9)
+        attempt = await life.trade()
+        await asyncio.sleep(615)
+        assert logs.asked
+        assert (await life.now(attempt.id)).status is status
+
+    live(story, logs=logs)
