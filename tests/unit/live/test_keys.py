@@ -130,7 +130,7 @@ def test_a_key_from_the_environment_is_taken_out_of_it(monkeypatch: pytest.Monke
 def test_live_without_what_it_needs_does_not_start(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
 ) -> None:
-    for name, value in ({"EXECUTION_MODE": "live"} | variables).items():
+    for name, value in ({"EXECUTION_MODE": "live", "CLOB_HTTP_URL": "http://127.0.0.1:9/clob"} | variables).items():
         monkeypatch.setenv(name, value)
 
     with pytest.raises(ConfigurationError) as refused:
