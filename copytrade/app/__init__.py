@@ -1,5 +1,6 @@
 """The composition root: settings in, wired parts out. The only package that names adapters."""
 
+from copytrade.app.auditing import audit_ledger
 from copytrade.app.doctor import open_checks
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
@@ -18,6 +19,7 @@ from copytrade.app.worker import build_worker
 __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
+    "audit_ledger",
     "Replayed",
     "build_rules",
     "build_worker",
