@@ -19,8 +19,8 @@ from copytrade.app.worker import build_worker
 __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
-    "audit_ledger",
     "Replayed",
+    "audit_ledger",
     "build_rules",
     "build_worker",
     "configure_logging",
