@@ -14,6 +14,7 @@ import typer
 from copytrade import app
 from copytrade.cli import (
     accounting,
+    auditing,
     database,
     demonstration,
     doctor,
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     verbs.command("status")(reading.status)
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)
+    verbs.command("audit")(auditing.audit)
     verbs.command("doctor")(doctor.doctor)
     verbs.command("stats")(statistics.stats)
     verbs.command("explain")(explaining.explain)

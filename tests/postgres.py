@@ -56,6 +56,13 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[str]:
     """Give the URL of an empty database that only this test has."""
+    with new_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def new_database(postgres_url: str) -> Iterator[str]:
+    """Give the URL of an empty database that goes with the block."""
     name = f"copytrade_test_{os.getpid()}_{secrets.token_hex(4)}"
     with psycopg.connect(_dsn(make_url(postgres_url)), autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))

@@ -1,5 +1,6 @@
 """The composition root: settings in, wired parts out. The only package that names adapters."""
 
+from copytrade.app.auditing import audit_ledger
 from copytrade.app.doctor import open_checks
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
@@ -19,6 +20,7 @@ __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
     "Replayed",
+    "audit_ledger",
     "build_rules",
     "build_worker",
     "configure_logging",

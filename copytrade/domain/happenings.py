@@ -85,7 +85,9 @@ FIGURES: Final = "FIGURES"
 """The code of a note of the books' counts."""
 POLLING: Final = "POLLING"
 """The code of a note of how often each leader is really polled."""
-UNTOLD: Final = frozenset({FIGURES, POLLING})
+ROWS_COUNTED: Final = "ROWS_COUNTED"
+"""The code of a note of how many rows there were, kept for the audit: none of them may go."""
+UNTOLD: Final = frozenset({FIGURES, POLLING, ROWS_COUNTED})
 """Notes that are kept for `status` and told to nobody."""
 
 

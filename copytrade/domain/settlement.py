@@ -82,7 +82,12 @@ class PositionSettlement:
     @property
     def realized_pnl_usdc(self) -> Usdc:
         """What it added to the position's PnL."""
-        return 0 if self.kind in MIGRATIONS else self.proceeds_usdc - self.cost_usdc
+        return self.proceeds_usdc - self.cost_usdc if self.is_closing else 0
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether shares were given for money, and not only called otherwise."""
+        return self.kind not in MIGRATIONS
 
 
 MIGRATIONS: Final = frozenset({SettlementKind.MIGRATION_OUT, SettlementKind.MIGRATION_IN})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.money import EquityPoint, valuation
 from copytrade.domain.units import format_micro
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from copytrade.engine.portfolio import Portfolio
     from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
+
+FIRST_AFTER_MS: Final = 10_000
 
 
 class Equity:
@@ -60,10 +62,11 @@ class Equity:
         return valuation(self._start_cash + moved, positions, self._marks.price)
 
     async def run(self) -> None:
-        """Store a point every interval until cancelled."""
+        """Store a point once there may be books, then every interval, until cancelled."""
+        await self._clock.sleep_ms(min(FIRST_AFTER_MS, self._interval_ms))
         while True:
-            await self._clock.sleep_ms(self._interval_ms)
             await self.store()
+            await self._clock.sleep_ms(self._interval_ms)
 
     async def store(self) -> None:
         """Store what the account is worth now."""

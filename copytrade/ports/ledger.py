@@ -227,5 +227,8 @@ class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskS
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
         """Append a `worker_event`."""
 
+    async def count_rows(self, *, until_ms: Millis) -> Mapping[str, int]:
+        """Return how many rows each table that only grows has of those created up to a time."""
+
     async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
         """Return tokens leaders traded since then and tokens we hold, without repeats."""

@@ -263,7 +263,7 @@ def test_a_settlement_waits_for_the_decision_that_counts_on_the_shares() -> None
 def test_what_the_account_is_worth_is_stored_and_what_has_no_mark_is_told_apart() -> None:
     async def script(stage: Stage) -> None:
         await buys(stage)
-        await asyncio.sleep(60)
+        await asyncio.sleep(30)
         stage.books.tier = QuoteTier.HARD_STALE
         await asyncio.sleep(60)
 

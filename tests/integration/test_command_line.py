@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -170,3 +171,31 @@ def test_the_recorded_demo_decides_real_fills_and_trades_on_a_real_book(recorded
     attempts = _json("attempts", "--limit", "500", folder=tmp_path)["attempts"]
     assert len(attempts) > 10
     assert {"TRADE", "SKIP"} == {row["decision"] for row in attempts}
+
+
+def test_the_audit_of_a_demo_is_clean_and_that_of_a_changed_ledger_exits_1(
+    after_a_demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, _ = after_a_demo
+    found = _json("audit", folder=folder)
+    shutil.copy(folder / "copytrade.db", tmp_path)
+    with sqlite3.connect(tmp_path / "copytrade.db") as connection:
+        connection.execute("UPDATE position SET shares = shares + 1")
+    connection.close()
+    told = copytrade("audit", folder=tmp_path)
+    broken = copytrade("audit", "--json", folder=tmp_path)
+
+    assert found["ok"]
+    assert [one["number"] for one in found["invariants"]] == list(range(1, 11))
+    assert all(one["rows"] for one in found["invariants"] if one["number"] != 5)
+    assert (told.returncode, broken.returncode) == (1, 1)
+    assert "a position that is not its fold: copy|paper|" in told.stdout
+    assert [one["number"] for one in json.loads(broken.stdout)["invariants"] if not one["ok"]] == [7]
+
+
+def test_an_audit_of_nothing_makes_no_ledger_and_says_so(tmp_path: Path) -> None:
+    ended = copytrade("audit", folder=tmp_path)
+
+    assert ended.returncode == 2
+    assert "copytrade db upgrade" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -138,7 +138,7 @@ async def test_a_schema_from_before_money_is_brought_up_with_its_cash_and_back(u
         await some_days(ledger)
         settled = await ledger.positions()
 
-    schema.downgrade(url, to="-1")
+    schema.downgrade(url, to=BEFORE_MONEY)
     async with open_database(url) as database:
         before = {row["token_id"]: row["shares"] for row in await database.read(partial(rows, query=POSITIONS))}
     assert float(before[YES]) == 60
@@ -154,6 +154,7 @@ async def test_a_schema_from_before_money_is_brought_up_with_its_cash_and_back(u
         assert await ledger.positions() == settled
 
 
+BEFORE_MONEY = "0008"
 POSITIONS = "SELECT token_id, shares FROM position"
 
 

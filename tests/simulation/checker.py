@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from copytrade.adapters.memory import MemoryLedger, StoredFill
+from copytrade.adapters.memory.audit import MemoryEvidence
 from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, ExecutionAttempt, Reason
 from copytrade.domain.fills import Side
-from copytrade.domain.positions import Position, fold
+from copytrade.domain.invariants import AuditRules
 from copytrade.domain.units import format_micro
+from copytrade.engine.audit import audit
 from copytrade.ports.leader_fills import CursorScope
 from copytrade.sandbox.happening import BookChanged, Happening, MarketOpened
 from copytrade.sandbox.ledger import FillRecord
@@ -24,6 +26,9 @@ Breaches = Iterator[str]
 Touch = tuple[str, str]
 
 HEAD_LAG_MAX = 2
+NO_HURRY_MS = 3_600_000
+AUDIT_EVERY_MS = 7_000
+"""What the whole ledger is wrong about does not come right again; looking each second would only take time."""
 TOUCH_AGE_MS_MAX = 5_000 + 3_000 + 1_000
 """The oldest book that may be traded on, the slowest socket, and the way of a request."""
 
@@ -72,6 +77,7 @@ class Checker:
     fills: set[UUID] = field(default_factory=set)
     raws: set[object] = field(default_factory=set)
     attempts: set[UUID] = field(default_factory=set)
+    audit_at_ms: int = 0
     interrupted: dict[UUID, int] = field(default_factory=dict)
     """Attempts that were open when the worker died, with what they had filled."""
 
@@ -86,17 +92,29 @@ class Checker:
         yield from self._deleted()
         yield from self._attempts()
         yield from self._executions()
-        yield from self._positions()
+        if self.world.now_ms >= self.audit_at_ms:
+            self.audit_at_ms = self.world.now_ms + AUDIT_EVERY_MS
+            yield from self._audit(grace_ms=NO_HURRY_MS)
 
     def finally_(self) -> Breaches:
         """Yield what is wrong once everything has come to rest."""
-        yield from self.always()
+        yield from self._deleted()
+        yield from self._attempts()
+        yield from self._executions()
+        yield from self._audit(grace_ms=0)
         yield from self._fills()
         yield from self._identities()
         yield from self._dispositions()
         yield from self._interrupted()
         yield from self._books()
         yield from self._carries()
+
+    def _audit(self, *, grace_ms: int) -> Breaches:
+        """Judge by the invariants that every ledger is held to."""
+        now_ms = self.world.now_ms
+        rules = AuditRules(now_ms=now_ms, book_age_ms_max=SETTINGS.quote_stale_ms, grace_ms=grace_ms)
+        for verdict in audit(MemoryEvidence(self.ledger), rules):
+            yield from map(str, verdict.breaches)
 
     def _deleted(self) -> Breaches:
         now = (set(self.ledger.stored), set(self.ledger.payloads), set(self.ledger._attempts))
@@ -107,57 +125,29 @@ class Checker:
                 yield f"{gone} {name} were deleted"
 
     def _attempts(self) -> Breaches:
-        subjects: Counter[object] = Counter()
         for attempt in self.ledger._attempts.values():
-            subjects[attempt.leader_fill_id, attempt.strategy_id, attempt.account_id] += 1
             if not attempt.reasons:
                 yield f"attempt {attempt.id} has no reason"
-            is_skip = attempt.decision is Decision.SKIP
-            if is_skip != (attempt.status is AttemptStatus.SKIPPED):
-                yield f"attempt {attempt.id} is {attempt.decision} and {attempt.status}"
-            if attempt.order_hash is None and attempt.filled_shares:
-                yield f"attempt {attempt.id} was filled and never sent"
             stored = self.ledger.stored.get(attempt.leader_fill_id)
             if stored is None:
-                yield f"attempt {attempt.id} is about no fill"
                 continue
             since_s = self.ledger._leaders[stored.recorded.fill.leader].followed_since_ms // 1000
             if stored.recorded.fill.fill_ts_ms // 1000 < since_s:
                 yield f"attempt {attempt.id} copies a fill of before its leader was followed"
             age_ms = attempt.decided_at_ms - stored.recorded.fill.fill_ts_ms
-            if not is_skip and age_ms > SETTINGS.fill_max_age_ms:
+            if attempt.decision is Decision.TRADE and age_ms > SETTINGS.fill_max_age_ms:
                 yield f"attempt {attempt.id} copies a fill {age_ms} ms old"
-        yield from (f"{count} attempts for {subject}" for subject, count in subjects.items() if count > 1)
 
     def _executions(self) -> Breaches:
         filled: Counter[UUID] = Counter()
-        seen: set[object] = set()
         for fill in self.ledger.executions:
             attempt = self.ledger._attempts[fill.attempt_id]
             filled[attempt.id] += fill.shares
-            if (fill.account_id, fill.venue_trade_id) in seen:
-                yield f"execution {fill.venue_trade_id} is booked twice"
-            seen.add((fill.account_id, fill.venue_trade_id))
-            better = fill.price <= attempt.limit_price if fill.side is Side.BUY else fill.price >= attempt.limit_price
-            if not better:
-                yield f"execution {fill.venue_trade_id} at {fill.price} is beyond the limit {attempt.limit_price}"
-            placed_ms = attempt.placed_at_ms or 0
-            if not placed_ms <= fill.fill_at_ms <= placed_ms + attempt.ttl_ms + 5_000:
-                yield f"execution {fill.venue_trade_id} is outside the life of its order"
+            if fill.fill_at_ms > (attempt.placed_at_ms or 0) + attempt.ttl_ms + 5_000:
+                yield f"execution {fill.venue_trade_id} is after the life of its order"
         for attempt in self.ledger._attempts.values():
-            if filled[attempt.id] != attempt.filled_shares or filled[attempt.id] > attempt.size_shares_target:
-                yield f"attempt {attempt.id}: {filled[attempt.id]} executed of {attempt.size_shares_target}"
-
-    def _positions(self) -> Breaches:
-        by_owner = {owner: list(entries) for owner, entries in self.ledger._entries.items()}
-        for owner, position in self.ledger._positions.items():
-            strategy_id, account_id, token_id = owner
-            empty = Position(strategy_id=strategy_id, account_id=account_id, token_id=token_id)
-            if position != fold(empty, by_owner.pop(owner, [])):
-                yield f"position of {token_id} is not the fold of its executions"
-            if position.shares < 0:
-                yield f"position of {token_id} is short"
-        yield from (f"executions of {owner[2]} without a position" for owner in by_owner)
+            if filled[attempt.id] != attempt.filled_shares:
+                yield f"attempt {attempt.id}: {filled[attempt.id]} executed, not {attempt.filled_shares}"
 
     def _carries(self) -> Breaches:
         """What waits is what the reasons of the attempts add up to, however often the worker died between them."""

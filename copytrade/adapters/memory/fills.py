@@ -57,6 +57,7 @@ class MemoryFills(MemoryState):
             self._advance(seen.cursor)
         for proved in seen.proved:
             self.proved = _with_range(self.proved, proved)
+            self.proved_at_ms = now_ms
         return Ingested(new=joined.new, joined=joined.met)
 
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:

@@ -102,6 +102,9 @@ class MemoryLedger(MemoryRisk, MemoryAttributions, Ledger):
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
         self.events.append(Event(code=code, detail=dict(detail), at_ms=at_ms))
 
+    async def count_rows(self, *, until_ms: Millis) -> Mapping[str, int]:
+        return self.rows_now()
+
     async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
         fills = (stored.recorded.fill for stored in self.stored.values())
         traded = [fill.token_id for fill in fills if fill.fill_ts_ms >= since_ms]

@@ -63,6 +63,7 @@ class MemoryState:
         self.attributions: dict[UUID, Attribution] = {}
         self.fill_marks: dict[tuple[UUID, Millis], FillMarks] = {}
         self.proved: tuple[ProvedRange, ...] = ()
+        self.proved_at_ms: Millis = 0
         self._leaders: dict[str, Leader] = {}
         self._leaders_counted: dict[str, Leader] = {}
         self._leaders_revision = 0
@@ -81,3 +82,48 @@ class MemoryState:
         self._equity: dict[tuple[str, Millis], EquityPoint] = {}
         self._markets: dict[str, Market] = {}
         self._registry_sync: RegistrySync | None = None
+
+    def every_attempt(self) -> list[ExecutionAttempt]:
+        """Return all attempts, in the order they were stored."""
+        return list(self._attempts.values())
+
+    def find_attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
+        """Return one attempt."""
+        return self._attempts.get(attempt_id)
+
+    def every_entry(self) -> dict[Owner, list[ExecutionFill | PositionSettlement]]:
+        """Return what moved each position, in order."""
+        return self._entries
+
+    def every_position(self) -> dict[Owner, Position]:
+        """Return all positions."""
+        return self._positions
+
+    def every_balance(self) -> list[Balance]:
+        """Return all balances."""
+        return list(self._balances.values())
+
+    def every_leader(self) -> list[Leader]:
+        """Return all leaders."""
+        return list(self._leaders.values())
+
+    def every_cursor(self) -> dict[CursorScope, Cursor]:
+        """Return all cursors."""
+        return self._cursors
+
+    def every_report(self) -> dict[Report, StoredFill]:
+        """Return the fill of each report."""
+        return self._by_report
+
+    def resolution_of(self, condition_id: str) -> tuple[Resolution | None, Market | None]:
+        """Return what is recorded of a market's resolution, and the market."""
+        return self._resolutions.get(condition_id), self._markets.get(condition_id)
+
+    def rows_now(self) -> dict[str, int]:
+        """Return how many rows the tables that only grow have."""
+        return {
+            "leader_fill": len(self.stored),
+            "leader_fill_raw": len(self.payloads),
+            "execution_attempt": len(self._attempts),
+            "execution_fill": len(self.executions),
+        }

@@ -11,6 +11,7 @@ from copytrade.adapters.sql import (
     accounts,
     attempts,
     attribution,
+    audit,
     chain,
     copy_memory,
     cursors,
@@ -310,6 +311,9 @@ class SqlLedger(SqlRiskStore, Ledger):
 
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
         await self._database.write(partial(events.note, code=code, detail=detail, at_ms=at_ms))
+
+    async def count_rows(self, *, until_ms: Millis) -> Mapping[str, int]:
+        return await self._database.read(partial(audit.count_rows, until_ms=until_ms))
 
     async def recent_tokens(self, *, since_ms: Millis) -> Iterable[str]:
         return await self._database.read(partial(registry.recent_tokens, since_ms=since_ms))
