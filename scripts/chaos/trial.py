@@ -89,7 +89,9 @@ class Trial:
 
     def _is_settled(self) -> bool:
         newest = max((fill["block_number"] for fill in self.world.control("fills")), default=0)
-        at = self.database.rows("SELECT last_processed_block AS n FROM polygon_cursor WHERE leader_address = '*'")
+        at = self.database.rows(
+            "SELECT last_processed_block AS n FROM polygon_cursor WHERE leader_address = '*' AND exchange_address = '*'"
+        )
         busy = self.database.rows("SELECT 1 FROM execution_attempt WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIAL')")
         return bool(at) and at[0]["n"] >= newest and not busy and not self._without_one_attempt()
 

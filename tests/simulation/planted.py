@@ -22,7 +22,7 @@ from copytrade.engine.decide import Decide
 from copytrade.engine.execute import Execute
 from copytrade.engine.portfolio import Portfolio
 from copytrade.ports.ledger import Orphaned
-from copytrade.strategies import copy
+from copytrade.strategies.copy import decision, guards
 from tests.simulation.story import play
 
 SEEDS_MAX = 40
@@ -148,7 +148,8 @@ def sells_are_not_capped(patch: pytest.MonkeyPatch) -> None:
 
 def old_fills_are_copied(patch: pytest.MonkeyPatch) -> None:
     """Copy while catching up."""
-    patch.setattr(copy, "is_too_old", lambda fill, *, now_ms, rules: False)
+    for module in (decision, guards):
+        patch.setattr(module, "is_too_old", lambda fill, *, now_ms, rules: False)
 
 
 PLANTS: tuple[Plant, ...] = (
