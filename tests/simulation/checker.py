@@ -12,6 +12,8 @@ from copytrade.adapters.memory.audit import MemoryEvidence
 from copytrade.domain.attempts import OPEN_STATUSES, AttemptStatus, Decision, ExecutionAttempt, Reason
 from copytrade.domain.fills import Side
 from copytrade.domain.invariants import AuditRules
+from copytrade.domain.risk import Limit
+from copytrade.domain.scopes import EVERYTHING
 from copytrade.domain.units import format_micro
 from copytrade.engine.audit import audit
 from copytrade.ports.leader_fills import CursorScope
@@ -20,7 +22,8 @@ from copytrade.sandbox.ledger import FillRecord
 from copytrade.sandbox.market import Market
 from copytrade.sandbox.world import World
 from tests.copying import waiting_by_reasons
-from tests.simulation.life import SETTINGS
+from tests.reference.stakes import breaches, stakes_of
+from tests.simulation.life import LIMITS, SETTINGS
 
 Breaches = Iterator[str]
 Touch = tuple[str, str]
@@ -95,6 +98,7 @@ class Checker:
         if self.world.now_ms >= self.audit_at_ms:
             self.audit_at_ms = self.world.now_ms + AUDIT_EVERY_MS
             yield from self._audit(grace_ms=NO_HURRY_MS)
+        yield from self._limits()
 
     def finally_(self) -> Breaches:
         """Yield what is wrong once everything has come to rest."""
@@ -148,6 +152,14 @@ class Checker:
         for attempt in self.ledger._attempts.values():
             if filled[attempt.id] != attempt.filled_shares:
                 yield f"attempt {attempt.id}: {filled[attempt.id]} executed, not {attempt.filled_shares}"
+
+    def _limits(self) -> Breaches:
+        """What is held and what open orders may still cost, at worst, passes no limit."""
+        if any(attempt.leader_fill_id not in self.ledger.stored for attempt in self.ledger._attempts.values()):
+            return  # Told by _attempts; nobody can say any more whom those followed.
+        market_of = {token.token_id: market for market in self.ledger._markets.values() for token in market.tokens}
+        in_force = (Limit(name, EVERYTHING, value) for name, value in LIMITS.items())
+        yield from breaches(stakes_of(self.ledger, market_of.__getitem__), in_force)
 
     def _carries(self) -> Breaches:
         """What waits is what the reasons of the attempts add up to, however often the worker died between them."""

@@ -11,6 +11,7 @@ from copytrade import app
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.app.recording import Recording
 from copytrade.cli.demonstration import demo_settings
+from copytrade.domain.risk import LimitName
 from copytrade.ports.ledger import Ledger
 from copytrade.ports.notifier import Notifier
 from copytrade.ports.recording import Chronicle
@@ -20,7 +21,16 @@ from tests.simulation.mortal import Disk, MortalLedger
 from tests.simulation.network import Conditions, Journal, Network
 from tests.virtual_time import VirtualClock
 
-SETTINGS = demo_settings(urls_of("127.0.0.1", 1), "sqlite:///never-opened.db")
+LIMITS = {
+    LimitName.MAX_OPEN_USDC: 250_000_000,
+    LimitName.MAX_USDC_PER_MARKET: 80_000_000,
+    LimitName.MAX_USDC_PER_LEADER: 120_000_000,
+    LimitName.MAX_OPEN_POSITIONS: 6,
+}
+"""So near that they are met, and so far that most fills are copied."""
+SETTINGS = demo_settings(urls_of("127.0.0.1", 1), "sqlite:///never-opened.db").model_copy(
+    update={f"risk_{name.lower()}": value for name, value in LIMITS.items()}
+)
 
 
 class Life:

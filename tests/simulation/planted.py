@@ -17,6 +17,7 @@ from copytrade.adapters.polygon.proof import Prover
 from copytrade.adapters.polygon.reading import LogReader
 from copytrade.domain import dedupe
 from copytrade.domain.attempts import ExecutionAttempt
+from copytrade.domain.exposure import Exposure
 from copytrade.domain.fills import Side
 from copytrade.engine.decide import Decide
 from copytrade.engine.execute import Execute
@@ -152,6 +153,11 @@ def old_fills_are_copied(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "is_too_old", lambda fill, *, now_ms, rules: False)
 
 
+def open_orders_count_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Judge a limit by what is held alone."""
+    patch.setattr(Exposure, "open_order", lambda *_, **__: None)
+
+
 PLANTS: tuple[Plant, ...] = (
     the_cursor_moves_on_an_empty_lie,
     a_fill_is_known_by_its_log_index_alone,
@@ -165,6 +171,7 @@ PLANTS: tuple[Plant, ...] = (
     what_was_not_decided_is_forgotten,
     sells_are_not_capped,
     old_fills_are_copied,
+    open_orders_count_for_nothing,
 )
 
 
