@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from copytrade.adapters.clob.bookstore import BookSource
 from copytrade.adapters.clob.hashes import Terms, hashes
@@ -241,3 +244,25 @@ def test_a_trade_price_that_is_none_does_no_harm(price: str) -> None:
     terms.note_trade(price)
 
     assert expected in list(hashes({}, terms, market=MARKET, token_id=YES, timestamp="1"))
+
+
+@given(st.integers(0, 10**16))
+def test_a_hash_writes_numbers_as_the_venue_does(micro: int) -> None:
+    levels = {500_000: micro}
+    terms = Terms(tick_size="0.01", min_order_size="5", neg_risk=False, trade_prices=("0.5",))
+    plain = f"{Decimal(micro) / 1_000_000:f}"
+    size = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    summary = {
+        "market": MARKET,
+        "asset_id": YES,
+        "timestamp": "1",
+        "hash": "",
+        "bids": [{"price": "0.5", "size": size}],
+        "asks": [],
+        **TERMS,
+        "last_trade_price": "0.500",
+    }
+
+    [found] = hashes(levels, terms, market=MARKET, token_id=YES, timestamp="1")
+
+    assert found == hashlib.sha1(json.dumps(summary, separators=(",", ":")).encode()).hexdigest()
