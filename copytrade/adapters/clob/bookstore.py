@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from copytrade.adapters.clob.checks import is_doubtful
+from copytrade.adapters.clob.checks import Checks, has_other_prices
 from copytrade.adapters.clob.feed import Feed
 from copytrade.adapters.clob.rest import BooksUnavailableError, ClobBooks
 from copytrade.adapters.clob.shelf import Shelf
@@ -37,6 +37,7 @@ VIEWED_LATELY_MS: Final = 60_000
 """A token viewed within this time is never evicted."""
 NAMED_LATELY_MS: Final = 300_000
 """A token named to `track` within this time is evicted only for a fill that waits."""
+FIRST_FIGURES_MS: Final = 5_000
 FIGURES_INTERVAL_MS: Final = 60_000
 
 log = structlog.get_logger()
@@ -92,9 +93,11 @@ class ClobBookStore(BookStore):
             clock=clock, history_ms=history_ms, note=note, on_doubt=self._get_anew, on_parted=self._track_parted
         )
         self._feed = Feed(shelf=self._shelf, note=note, on_event=on_market_event, forget=self.untrack)
+        self._checks = Checks(shelf=self._shelf, clock=clock)
         self._upkeep = Upkeep(
             shelf=self._shelf,
             rest=self._rest,
+            checks=self._checks,
             clock=clock,
             fresh_ms=quote_fresh_ms,
             has_snapshots=source is not BookSource.WS,
@@ -135,7 +138,7 @@ class ClobBookStore(BookStore):
     def figures(self) -> dict[str, int]:
         """Return how the books are now, and what happened since the start."""
         books = self._shelf.books.values()
-        ages = [self._age_ms(one) for one in books if one.book.is_seeded]
+        ages = [self._age_ms(one, is_doubtful=has_other_prices(one)) for one in books if one.book.is_seeded]
         pinned = set(self._pinned())
         tiers = Counter(tier_of(age, fresh_ms=self._fresh_ms, stale_ms=self._stale_ms) for age in ages)
         return {
@@ -166,7 +169,7 @@ class ClobBookStore(BookStore):
         book = outcome.latest()
         if book is None:
             return None
-        age_ms = self._age_ms(tracked)
+        age_ms = self._age_ms(tracked, is_doubtful=self._checks.is_doubtful(tracked))
         return BookView(
             book=book, age_ms=age_ms, tier=tier_of(age_ms, fresh_ms=self._fresh_ms, stale_ms=self._stale_ms)
         )
@@ -242,9 +245,10 @@ class ClobBookStore(BookStore):
                 loops.create_task(self._upkeep.resync(interval_ms=self._resync_interval_ms), name="books-resync")
 
     async def _report(self) -> None:
+        await self._clock.sleep_ms(FIRST_FIGURES_MS)
         while True:
-            await self._clock.sleep_ms(FIGURES_INTERVAL_MS)
             self._note(FIGURES, self.figures())
+            await self._clock.sleep_ms(FIGURES_INTERVAL_MS)
 
     async def _run_sockets(self) -> None:
         """Run every socket there is or will be."""
@@ -377,9 +381,9 @@ class ClobBookStore(BookStore):
         elif tracked.socket is not None:
             tracked.socket.restart("a book is in doubt")
 
-    def _age_ms(self, tracked: Tracked) -> Millis:
+    def _age_ms(self, tracked: Tracked, *, is_doubtful: bool) -> Millis:
         """Return how long ago the book was known true; one in doubt is not fresh, so that it is asked for."""
         proven_at = 0 if tracked.socket is None or not tracked.socket.is_open else tracked.socket.proven_at
         known_true_at = max(tracked.known_true_at, proven_at)
         age_ms = self._clock.monotonic_ms() - known_true_at
-        return max(age_ms, self._fresh_ms + 1) if is_doubtful(tracked) else age_ms
+        return max(age_ms, self._fresh_ms + 1) if is_doubtful else age_ms

@@ -11,11 +11,12 @@ import hashlib
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import json
 
-from copytrade.domain.units import format_micro
+from copytrade.domain.units import MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from copytrade.domain.book_history import Quote
     from copytrade.domain.units import Shares
 
+PRICES_CACHED: Final = 10_000
 TRADE_PRICES_KEPT: Final = 4
 TRADE_PRICE_STEP: Final = Decimal("0.001")
 """The hash has a market's last price with three decimals, a trade is announced with as many as it needs."""
@@ -93,8 +95,8 @@ def hashes(
         "asset_id": token_id,
         "timestamp": timestamp,
         "hash": "",
-        "bids": [{"price": _plain(quote), "size": _plain(levels[quote])} for quote in sorted(levels) if quote > 0],
-        "asks": [{"price": _plain(-quote), "size": _plain(levels[quote])} for quote in sorted(levels) if quote < 0],
+        "bids": [{"price": _price(quote), "size": _plain(levels[quote])} for quote in sorted(levels) if quote > 0],
+        "asks": [{"price": _price(-quote), "size": _plain(levels[quote])} for quote in sorted(levels) if quote < 0],
         "min_order_size": terms.min_order_size,
         "tick_size": terms.tick_size,
         "neg_risk": terms.neg_risk,
@@ -110,5 +112,12 @@ def _in_thousandths(price: str) -> str:
         return price
 
 
+@lru_cache(maxsize=PRICES_CACHED)
+def _price(micro: int) -> str:
+    return _plain(micro)
+
+
 def _plain(micro: int) -> str:
-    return format_micro(micro).rstrip("0").rstrip(".")
+    """Return what `format_micro` does without zeros at the end, several times as fast: levels are many."""
+    whole, fraction = divmod(micro, MICRO)
+    return f"{whole}.{fraction:06d}".rstrip("0") if fraction else str(whole)

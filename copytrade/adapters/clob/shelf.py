@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from copytrade.adapters.clob.hashes import Terms
+from copytrade.adapters.clob.hashes import Terms, Verdict
 from copytrade.adapters.clob.tape import Tape
 from copytrade.adapters.clob.tracked import BUFFERED_MESSAGES_MAX, Agreement, BookCounters, Outcome, Tracked
 
@@ -127,6 +127,9 @@ class Shelf:
             return Agreement.PAST
         agreement = tracked.compare(full)
         is_tie = agreement is Agreement.DIFFERENT and full.venue_ts_ms == tracked.book.venue_ts_ms
+        if agreement is Agreement.SAME and tracked.hash_verdict is Verdict.FAILED:
+            # The recipe is at fault, not the book: its hashes say nothing until one is right again.
+            tracked.has_matched_hash = False
         if agreement in (Agreement.SAME, Agreement.AHEAD) or (is_tie and is_authority):
             tracked.strikes = tracked.seed_tries = 0
             tracked.carried = None

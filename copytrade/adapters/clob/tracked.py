@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from copytrade.adapters.clob.hashes import Verdict
 from copytrade.adapters.clob.wire import MIRRORED_QUOTES_OF_SIDE, QUOTES_OF_SIDE
 from copytrade.domain.book_history import mirrored_levels
 from copytrade.domain.order_book import LiveBook
@@ -83,11 +84,14 @@ class Tracked:
         "has_matched_hash",
         "hash_judged_at",
         "hash_strikes",
+        "hash_verdict",
+        "hashed",
         "is_confirmed",
         "known_true_at",
         "moved_at",
         "named_at",
         "outcomes",
+        "prices_seen",
         "seed_tries",
         "settle_timer",
         "shown",
@@ -115,7 +119,12 @@ class Tracked:
         self.shown: tuple[str, Millis] = ("", 0)
         """The token and the stamp of the last full book that the socket brought."""
         self.carried: bytes | MarketMessage | None = None
-        """The last message of changes, or its frame: what it says of the book is yet to be compared with ours."""
+        """The last message of changes since a full book, or its frame; what it says of ours is held against it."""
+        self.prices_seen: bytes | MarketMessage | None = None
+        """The one whose best prices were found to be ours."""
+        self.hashed: bytes | MarketMessage | None = None
+        """The one whose hash was made, and what it said."""
+        self.hash_verdict = Verdict.UNKNOWN
         self.strikes = self.hash_strikes = 0
         self.hash_judged_at: Millis = 0
         self.has_matched_hash = False
@@ -167,6 +176,11 @@ class Tracked:
         finally:
             if waiter in self.waiters:
                 self.waiters.remove(waiter)
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether the newest change's hash was made; what full books say needs none."""
+        return self.hashed is self.carried
 
     @property
     def is_listening(self) -> bool:

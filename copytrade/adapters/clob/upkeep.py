@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from copytrade.adapters.clob.checks import Checks
 from copytrade.adapters.clob.rest import BOOKS_PER_REQUEST, BooksUnavailableError, ClobBooks
 from copytrade.adapters.clob.tracked import Agreement, Tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from copytrade.adapters.clob.checks import Checks
     from copytrade.adapters.clob.rest import FullBook
     from copytrade.adapters.clob.shelf import Shelf
     from copytrade.adapters.clob.socket import MarketSocket
@@ -43,6 +43,7 @@ class Upkeep:
         *,
         shelf: Shelf,
         rest: ClobBooks,
+        checks: Checks,
         clock: Clock,
         fresh_ms: Millis,
         has_snapshots: bool,
@@ -55,7 +56,7 @@ class Upkeep:
         self._clock = clock
         self._fresh_ms = fresh_ms
         self._note = note
-        self._checks = Checks(shelf=shelf, clock=clock)
+        self._checks = checks
         self._asked = asyncio.Event()
 
     def ask_soon(self, tracked: Tracked, *, delay_ms: Millis = 0) -> None:
@@ -100,10 +101,16 @@ class Upkeep:
                 if not tracked.book.is_seeded or what == DUE:
                     self._retry(tracked)
             return False
+        self._take_all(epochs, found, asked_at=asked_at, is_poll=is_poll)
+        return True
+
+    def _take_all(
+        self, epochs: Mapping[Tracked, int], found: Mapping[str, FullBook], *, asked_at: Millis, is_poll: bool = False
+    ) -> None:
+        """Take in the books that were asked for, but those that were lost or dropped meanwhile."""
         for tracked, epoch in epochs.items():
             if self._shelf.books.get(tracked.token_id) is tracked and tracked.epoch == epoch:
                 self._take(tracked, found.get(tracked.token_id), asked_at=asked_at, is_poll=is_poll)
-        return True
 
     def _take(self, tracked: Tracked, full: FullBook | None, *, asked_at: Millis, is_poll: bool) -> None:
         if full is None:
@@ -180,6 +187,7 @@ class Upkeep:
                 await self._clock.sleep_ms(PROBE_AGAIN_MS)
                 return
             asked_at = self._clock.monotonic_ms()
+            epochs = {tracked: tracked.epoch for tracked in sample}
             self._shelf.counters.probes += 1
             try:
                 found = await self._rest.books([tracked.token_id for tracked in sample])
@@ -188,7 +196,11 @@ class Upkeep:
                 log.warning("books.unavailable", what="probe", socket=socket.number, error=str(error))
                 await self._clock.sleep_ms(PROBE_AGAIN_MS)
                 return
-            if socket.proven_at >= asked_at or not socket.is_open:
+            if not socket.is_open:
+                return
+            if socket.proven_at >= asked_at:
+                # It is not quiet any more; whether something was lost before, each book says for itself.
+                self._take_all(epochs, found, asked_at=asked_at)
                 return
             agreements = _agreements(sample, found)
             if agreements <= {Agreement.SAME, Agreement.PAST}:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from copytrade.adapters.clob.bookstore import BookSource
 from copytrade.adapters.clob.hashes import Terms, hashes
+from copytrade.domain.book import QuoteTier
 from tests.contract.test_book_store import Story, seeded, tell, wait_ms
 from tests.unit.clob.fake_venue import MARKET, YES, Desk
 
+NEW_TICK = {"old_tick_size": "0.01", "new_tick_size": "0.001"}
 TERMS = {"min_order_size": "5", "tick_size": "0.01", "neg_risk": False, "last_trade_price": "0.510"}
 
 
@@ -63,7 +68,7 @@ def verdicts(desk: Desk) -> tuple[int, int, int]:
     return counters.hash_ok, counters.hash_unknown, counters.hash_failed
 
 
-def test_a_matching_hash_is_counted_about_once_a_second() -> None:
+def test_every_change_after_which_a_book_rests_is_hashed_once() -> None:
     async def story(desk: Desk) -> None:
         list_plainly(desk)
         add_terms(desk)
@@ -72,10 +77,71 @@ def test_a_matching_hash_is_counted_about_once_a_second() -> None:
         for number in range(50):
             change(desk, str(100 + number))
             await wait_ms(200)
+            desk.store.view(YES)
+
+        assert verdicts(desk) == (50, 0, 0)
+
+    tell_both(story)
+
+
+def test_a_book_that_never_rests_is_hashed_every_few_seconds() -> None:
+    async def story(desk: Desk) -> None:
+        list_plainly(desk)
+        add_terms(desk)
+        await seeded(desk)
+        await wait_ms(100)
+        for number in range(600):
+            change(desk, str(100 + number))
+            await wait_ms(20)
 
         ok, unknown, failed = verdicts(desk)
-        assert 8 <= ok <= 10
+        assert 2 <= ok <= 3
         assert (unknown, failed) == (0, 0)
+
+    tell_both(story)
+
+
+def test_who_looks_after_a_change_was_lost_is_told_by_the_hash_of_the_next_and_a_refresh_heals() -> None:
+    async def story(desk: Desk) -> None:
+        list_plainly(desk)
+        add_terms(desk)
+        await seeded(desk)
+        await wait_ms(100)
+        await changes(desk, "101")
+        fresh = desk.store.view(YES)
+        desk.venue.feeds = False
+        desk.venue.books[YES].bids["0.49"] = "201"
+        desk.venue.feeds = True
+        change(desk, "102")
+        await wait_ms(1)
+        doubted = desk.store.view(YES)
+        healed = await desk.store.refresh(YES)
+
+        assert fresh is not None
+        assert doubted is not None
+        assert healed is not None
+        assert (fresh.tier, doubted.tier, healed.tier) == (QuoteTier.FRESH, QuoteTier.SOFT_STALE, QuoteTier.FRESH)
+        assert [level.size for level in healed.book.bids if level.price == 490_000] == [201_000_000]
+
+    tell_both(story)
+
+
+def test_a_recipe_that_fails_for_a_book_that_is_right_says_nothing_any_more() -> None:
+    async def story(desk: Desk) -> None:
+        list_plainly(desk)
+        add_terms(desk)
+        await seeded(desk)
+        await wait_ms(100)
+        await changes(desk, "101")
+        add_terms(desk, tick_size="0.001")
+        desk.venue.tell(YES, {"event_type": "tick_size_change", "market": MARKET, "asset_id": YES} | NEW_TICK)
+        await changes(desk, *map(str, range(200, 220)))
+        view = desk.store.view(YES)
+
+        assert view is not None
+        assert view.tier is QuoteTier.FRESH
+        assert desk.store.counters.books_lost == 0
+        assert desk.store.counters.hash_failed <= 1
 
     tell_both(story)
 
@@ -108,7 +174,7 @@ def test_a_hash_by_another_recipe_says_nothing() -> None:
     tell_both(story)
 
 
-def test_one_failure_is_forgiven_and_a_second_gets_the_book_anew() -> None:
+def test_a_failed_hash_has_a_snapshot_say_which_is_wrong() -> None:
     async def story(desk: Desk) -> None:
         list_plainly(desk)
         add_terms(desk)
@@ -116,15 +182,37 @@ def test_one_failure_is_forgiven_and_a_second_gets_the_book_anew() -> None:
         await wait_ms(100)
         await changes(desk, "101")
         await changes(desk, "102", told="777")
+        view = desk.store.view(YES)
+
+        assert verdicts(desk) == (1, 0, 1)
+        assert ("BOOK_MISMATCH", {"token_id": YES, "what": "snapshot"}) in desk.notes
+        assert view is not None
+        assert [level.size for level in view.book.bids] == [102_000_000, 200_000_000]
+
+    tell_both(story)
+
+
+def test_without_a_snapshot_one_failure_is_forgiven_and_a_second_costs_the_book() -> None:
+    async def story(desk: Desk) -> None:
+        list_plainly(desk)
+        add_terms(desk)
+        await seeded(desk)
+        await wait_ms(100)
+        await changes(desk, "101")
+        desk.venue.answers_rest = False
+        await changes(desk, "102", told="777")
         await changes(desk, "103")
         forgiven = verdicts(desk), "BOOK_MISMATCH" in desk.codes()
         desk.venue.books[YES].bids["0.49"] = "201"
         await changes(desk, "104", "105")
-        await wait_ms(1_000)
+        lost = desk.store.view(YES)
+        desk.venue.answers_rest = True
+        await wait_ms(5_000)
 
         assert forgiven == ((2, 0, 1), False)
         assert verdicts(desk) == (2, 0, 3)
         assert ("BOOK_MISMATCH", {"token_id": YES, "what": "hash"}) in desk.notes
+        assert lost is None
         view = desk.store.view(YES)
         assert view is not None
         assert [level.size for level in view.book.bids] == [105_000_000, 201_000_000]
@@ -156,3 +244,25 @@ def test_a_trade_price_that_is_none_does_no_harm(price: str) -> None:
     terms.note_trade(price)
 
     assert expected in list(hashes({}, terms, market=MARKET, token_id=YES, timestamp="1"))
+
+
+@given(st.integers(0, 10**16))
+def test_a_hash_writes_numbers_as_the_venue_does(micro: int) -> None:
+    levels = {500_000: micro}
+    terms = Terms(tick_size="0.01", min_order_size="5", neg_risk=False, trade_prices=("0.5",))
+    plain = f"{Decimal(micro) / 1_000_000:f}"
+    size = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    summary = {
+        "market": MARKET,
+        "asset_id": YES,
+        "timestamp": "1",
+        "hash": "",
+        "bids": [{"price": "0.5", "size": size}],
+        "asks": [],
+        **TERMS,
+        "last_trade_price": "0.500",
+    }
+
+    [found] = hashes(levels, terms, market=MARKET, token_id=YES, timestamp="1")
+
+    assert found == hashlib.sha1(json.dumps(summary, separators=(",", ":")).encode()).hexdigest()
