@@ -18,7 +18,7 @@ test: ## Run every check (ARGS="-k fees" goes to pytest)
 
 sim: ## Play seeded worlds with faults (SEEDS=500 FROM=0; ARGS=--planted shows that known bugs are found)
 	scripts/setup dev
-	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),50) --from $(or $(FROM),0) $(ARGS)
+	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),0) --from $(or $(FROM),0) $(ARGS)
 
 bench: ## Measure the hot path against its bars and its peers (a few minutes)
 	scripts/setup dev

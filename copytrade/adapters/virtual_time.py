@@ -72,8 +72,14 @@ class VirtualClock(Clock):
         await asyncio.sleep(1 / NS_PER_S)
 
 
-def run_virtual(main: Callable[[], Coroutine[Any, Any, T]], *, epoch_ms: Millis, seed: int = 0) -> T:
-    """Run `main()` to its end in virtual time, starting at `epoch_ms`, and return its result.
+def run_virtual(
+    main: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    epoch_ms: Millis,
+    seed: int = 0,
+    loop: Callable[..., VirtualTimeLoop] = VirtualTimeLoop,
+) -> T:
+    """Run `main()` to its end in virtual time, starting at `epoch_ms`, and return its result; `loop` makes the loop.
 
     The global generator of `random` is seeded for the run and put back after it. Tasks that `main`
     leaves behind are cancelled, as `asyncio.run` does.
@@ -83,7 +89,7 @@ def run_virtual(main: Callable[[], Coroutine[Any, Any, T]], *, epoch_ms: Millis,
     drawn_before = random.getstate()
     random.seed(seed)
     try:
-        with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(epoch_ms=epoch_ms)) as runner:
+        with asyncio.Runner(loop_factory=lambda: loop(epoch_ms=epoch_ms)) as runner:
             return runner.run(main())
     finally:
         random.setstate(drawn_before)

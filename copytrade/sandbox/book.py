@@ -71,6 +71,7 @@ class Book:
         """Start empty."""
         self._sides: dict[bool, dict[int, deque[Resting]]] = {True: {}, False: {}}
         self._by_hash: dict[str, Order] = {}
+        self._views: dict[int, tuple[list[Level], list[Level]]] = {}
 
     def add(self, order: Order, *, remaining: int) -> LevelChange:
         """Put an order at the end of its level's queue."""
@@ -102,6 +103,7 @@ class Book:
 
     def restate(self, change: LevelChange, *, owner: str) -> None:
         """Make what an owner has at a level exactly that size, as one order; zero takes it away."""
+        self._views.clear()
         queue = self._sides[change.is_bid].pop(change.price, deque())
         kept = deque(resting for resting in queue if resting.order.owner != owner)
         if kept:
@@ -154,10 +156,13 @@ class Book:
         return sum(resting.remaining for resting in self._sides[is_bid].get(price, ()))
 
     def view(self, outcome: int) -> tuple[list[Level], list[Level]]:
-        """Return the outcome's bids and asks, each from the worst price to the best."""
-        bids = self._levels(is_bid=outcome == YES, outcome=outcome)
-        asks = self._levels(is_bid=outcome != YES, outcome=outcome)
-        return sorted(bids), sorted(asks, reverse=True)
+        """Return the outcome's bids and asks, each from the worst price to the best; not to be changed."""
+        view = self._views.get(outcome)
+        if view is None:
+            bids = self._levels(is_bid=outcome == YES, outcome=outcome)
+            asks = self._levels(is_bid=outcome != YES, outcome=outcome)
+            view = self._views[outcome] = sorted(bids), sorted(asks, reverse=True)
+        return view
 
     def _levels(self, *, is_bid: bool, outcome: int) -> list[Level]:
         return [
@@ -172,5 +177,6 @@ class Book:
             del self._sides[order.is_bid][order.book_price]
 
     def _change(self, order: Order) -> LevelChange:
+        self._views.clear()
         size = self.level_size(is_bid=order.is_bid, price=order.book_price)
         return LevelChange(order.is_bid, order.book_price, size)

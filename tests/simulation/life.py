@@ -3,79 +3,88 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import cast
 
 from copytrade import app
-from copytrade.adapters.memory import MemoryLedger
 from copytrade.app.recording import Recording
-from copytrade.cli.demonstration import demo_settings
-from copytrade.domain.risk import LimitName
+from copytrade.domain.happenings import Happening
 from copytrade.ports.ledger import Ledger
 from copytrade.ports.notifier import Notifier
 from copytrade.ports.recording import Chronicle
 from copytrade.sandbox.inprocess import LocalVenue
-from copytrade.sandbox.server import urls_of
-from tests.simulation.mortal import Disk, MortalLedger
-from tests.simulation.network import Conditions, Journal, Network
-from tests.virtual_time import VirtualClock
-
-LIMITS = {
-    LimitName.MAX_OPEN_USDC: 250_000_000,
-    LimitName.MAX_USDC_PER_MARKET: 80_000_000,
-    LimitName.MAX_USDC_PER_LEADER: 120_000_000,
-    LimitName.MAX_OPEN_POSITIONS: 6,
-}
-"""So near that they are met, and so far that most fills are copied."""
-SETTINGS = demo_settings(urls_of("127.0.0.1", 1), "sqlite:///never-opened.db").model_copy(
-    update={f"risk_{name.lower()}": value for name, value in LIMITS.items()}
-)
+from copytrade.settings import Settings
+from tests.simulation.host import PROCESS, HostClock, host_loop
+from tests.simulation.mortal import Disk, MortalLedger, Stamps
+from tests.simulation.network import Conditions, Journal, Network, SecondNode
+from tests.simulation.storage import Storage
 
 
-class Life:
+class Life(Notifier):
     """A worker between its start and its end."""
 
     def __init__(
         self,
         *,
-        ledger: MemoryLedger,
+        number: int,
+        settings: Settings,
+        storage: Storage,
         venue: LocalVenue,
+        second_node: SecondNode,
+        clock: HostClock,
         journal: Journal,
         conditions: Conditions,
         disk: Disk,
         rng: random.Random,
         listener: Notifier,
-        chronicle: Chronicle | None = None,
+        chronicle: Chronicle | None,
+        stamps: Stamps,
+        deaths: Counter[str],
     ) -> None:
-        self._ledger = MortalLedger(ledger, disk, rng)
-        self._network = Network(venue, journal, conditions)
+        self.number = number
+        self._settings = settings
+        self._ledger = MortalLedger(storage.ledger, disk, rng, stamps=stamps, clock=clock, deaths=deaths)
+        self._network = Network(venue, second_node, journal, conditions, random.Random(rng.random()))
+        self._clock = clock
         self._listener = listener
         self._chronicle = chronicle
         self._living: asyncio.Task[None] | None = None
+        self._is_over = False
 
     async def live(self) -> list[BaseException]:
         """Work until the end; return what it died of, nothing if it was killed."""
-        self._living = asyncio.create_task(self._work(), name="worker")
+        context = contextvars.copy_context()
+        context.run(PROCESS.set, self.number)
+        self._living = asyncio.create_task(self._work(), name="worker", context=context)
         await asyncio.wait([self._living])
+        self._is_over = True
         if self._living.cancelled():
             return []
         error = self._living.exception()
         return [] if error is None else list(_causes(error))
 
     async def _work(self) -> None:
-        outside = app.Outside(clock=VirtualClock(), transport=self._network, connect=self._network.connect)
-        recording = None if self._chronicle is None else Recording(self._chronicle, SETTINGS, outside.clock)
+        outside = app.Outside(clock=self._clock, transport=self._network, connect=self._network.connect)
+        recording = None if self._chronicle is None else Recording(self._chronicle, self._settings, outside.clock)
         ledger = cast("Ledger", self._ledger)
-        async with app.build_worker(SETTINGS, ledger, outside, recording=recording) as worker:
-            worker.listeners.add(self._listener)
+        async with app.build_worker(self._settings, ledger, outside, recording=recording) as worker:
+            worker.listeners.add(self)
             await worker.run()
+
+    def tell(self, happening: Happening) -> None:
+        if not self._is_over:
+            self._listener.tell(happening)
 
     def kill(self) -> None:
         """End it between two steps of the loop; what its tasks do while they fall reaches nothing."""
+        self._is_over = True
         self._ledger.die()
         self._network.cut()
         if self._living is not None:
+            host_loop().go_on(self.number)
             self._living.cancel()
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
+import json
+import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
 
-from copytrade.sandbox.http_message import Response
-from copytrade.sandbox.inprocess import LocalSocket, LocalVenue
+from copytrade.sandbox.faults import Faults
+from copytrade.sandbox.http_message import Response, json_response
+from copytrade.sandbox.inprocess import LocalVenue
+from copytrade.sandbox.rpc import RpcService
+from tests.simulation.lies import Lie, told
+from tests.simulation.sockets import Disorder, SimulatedSocket
+
+SECOND_NODE = "/rpc2"
+TRADES = "/data/v2/trades"
+ASKED_ROWS = re.compile(r"(?<=[?&]limit=)\d+")
 
 
 class Journal:
@@ -39,10 +49,17 @@ class Journal:
 
 @dataclass(slots=True, kw_only=True)
 class Conditions:
-    """What the way to the venue is like right now."""
+    """What the way to the venue is like right now, and how often what is there struck."""
 
     socket_ms: int = 0
+    disorder: dict[str, Disorder] = field(default_factory=dict)
     interferences: list[Interference] = field(default_factory=list)
+    lies: dict[str, Lie] = field(default_factory=dict)
+    """By path of a node: what it does to its answers."""
+    page_rows_max: int = 1_000
+    lost_rows: float = 0.0
+    """The part of the Data API's rows that it never gives, the same ones each time."""
+    rows_lost: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,10 +77,14 @@ class Interference:
 class Network(httpx.AsyncBaseTransport):
     """One machine's way to the venue. A dead one (`cut`) carries nothing any more, in either direction."""
 
-    def __init__(self, venue: LocalVenue, journal: Journal, conditions: Conditions) -> None:
+    def __init__(
+        self, venue: LocalVenue, second_node: SecondNode, journal: Journal, conditions: Conditions, rng: random.Random
+    ) -> None:
         self._venue = venue
+        self._second_node = second_node
         self._journal = journal
         self._conditions = conditions
+        self._rng = rng
         self._sockets: list[SimulatedSocket] = []
         self._is_cut = False
 
@@ -96,11 +117,38 @@ class Network(httpx.AsyncBaseTransport):
             return Response(status=hit.status, body=hit.page, content_type="text/html; charset=utf-8")
         if hit is not None and not hit.is_lost_after:
             raise httpx.ConnectError("connection refused", request=request)
-        answer = await self._venue.request(request.method, target, body)
+        answer = await self._ask(request.method, target, body)
         if hit is not None:
             raise httpx.ReadError("connection lost", request=request)
         await self._reach(request)
         return answer
+
+    async def _ask(self, method: str, target: str, body: bytes) -> Response:
+        path = target.partition("?")[0]
+        if path == SECOND_NODE:
+            answer = await self._second_node.request(body)
+        elif path == TRADES:
+            return self._less(await self._venue.request(method, self._fewer(target), body))
+        else:
+            answer = await self._venue.request(method, target, body)
+        lie = self._conditions.lies.get(path)
+        return answer if lie is None else told(lie, body, answer, self._rng)
+
+    def _fewer(self, target: str) -> str:
+        most = self._conditions.page_rows_max
+        return ASKED_ROWS.sub(lambda asked: str(min(int(asked.group()), most)), target)
+
+    def _less(self, answer: Response) -> Response:
+        """Leave out the rows that this API does not have."""
+        if not self._conditions.lost_rows or answer.status != 200:
+            return answer
+        page = json.loads(answer.body)
+        kept = [row for row in page["data"] if not self._is_lost(row["transaction_hash"])]
+        self._conditions.rows_lost += len(page["data"]) - len(kept)
+        return json_response(page | {"data": kept})
+
+    def _is_lost(self, tx_hash: str) -> bool:
+        return int(tx_hash[2:10], 16) / 0x1_0000_0000 < self._conditions.lost_rows
 
     async def _reach(self, request: httpx.Request) -> None:
         await asyncio.sleep(0.001)
@@ -109,7 +157,7 @@ class Network(httpx.AsyncBaseTransport):
 
     def _interference(self, target: str) -> Interference | None:
         for hit in self._conditions.interferences:
-            if target.startswith(hit.path):
+            if _is_below(target, hit.path):
                 hit.remaining -= 1
                 if hit.remaining <= 0:
                     self._conditions.interferences.remove(hit)
@@ -123,60 +171,28 @@ class Network(httpx.AsyncBaseTransport):
             raise ConnectionRefusedError("this machine is dead")
         target = urlsplit(url).path
         self._journal.write("connect", target)
-        socket = SimulatedSocket(self._venue.connect(target), target, self._journal, self._conditions)
+        socket = SimulatedSocket(self._venue.connect(target), target, self._journal.write, self._conditions, self._rng)
         self._sockets.append(socket)
         return socket
 
 
-class SimulatedSocket:
-    """An open websocket of the worker; a lost one raises ConnectionResetError.
+class SecondNode:
+    """Another provider of the same chain, with troubles of its own."""
 
-    What the venue sends arrives in its order, each message at least `conditions.socket_ms` after it was sent.
-    """
+    def __init__(self, service: Callable[[Faults], RpcService]) -> None:
+        self.faults = Faults()
+        self._service = service(self.faults)
 
-    def __init__(self, socket: LocalSocket, target: str, journal: Journal, conditions: Conditions) -> None:
-        self._socket = socket
-        self._target = target
-        self._journal = journal
-        self._conditions = conditions
-        self._is_over = False
-        self._due_s = 0.0
-        self._arrivals: deque[float] = deque()
-        self._deliver = socket.deliver
-        socket.deliver = self._delay
+    async def request(self, body: bytes) -> Response:
+        """Answer as the venue's node does, after whatever its faults ask for."""
+        delay_ms = self.faults.delay_ms(SECOND_NODE)
+        if delay_ms:
+            await asyncio.sleep(delay_ms / 1000)
+        rule = self.faults.path_error(SECOND_NODE)
+        if rule is not None:
+            return json_response(rule.body, status=rule.status)
+        return Response(status=200, body=(self._service.answer_text(body.decode()) or "").encode())
 
-    def _delay(self, text: str) -> None:
-        now_s = asyncio.get_running_loop().time()
-        self._due_s = max(self._due_s, now_s + self._conditions.socket_ms / 1000)
-        self._arrivals.append(self._due_s)
-        self._deliver(text)
 
-    async def send(self, text: str, /) -> None:
-        """Send one text frame."""
-        await asyncio.sleep(0)
-        if self._is_over:
-            raise ConnectionResetError(self._target)
-        self._journal.write("send", self._target, text)
-        self._socket.send_to_venue(text)
-
-    async def recv(self, decode: bool | None = None) -> str | bytes:
-        """Return the next message; bytes if `decode` is false."""
-        try:
-            text = await self._socket.receive()
-        except EOFError:
-            self._is_over = True
-            raise ConnectionResetError(self._target) from None
-        early_s = self._arrivals.popleft() - asyncio.get_running_loop().time()
-        if early_s > 0:
-            await asyncio.sleep(early_s)
-        self._journal.write("receive", self._target, text)
-        return text.encode() if decode is False else text
-
-    async def close(self) -> None:
-        """Close, idempotent."""
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """End it without waiting."""
-        self._is_over = True
-        self._socket.hang_up()
+def _is_below(target: str, path: str) -> bool:
+    return target == path or target.startswith((f"{path}/", f"{path}?"))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -19,12 +18,15 @@ from copytrade.domain.fills import RecordedFill
 from copytrade.domain.happenings import Decided, Happening
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError
-from copytrade.ports.recording import Chronicle
-from copytrade.sandbox.server import serve_in_process
-from tests.simulation.checker import Checker, Touches
-from tests.simulation.faults import Trouble, heal, strike
+from tests.simulation.checker import Checker
+from tests.simulation.circumstances import PLAIN, START_MS, Circumstances, circumstances_of
+from tests.simulation.faults import Trouble, drawn, heal, strike
+from tests.simulation.host import HostLoop, host_loop
 from tests.simulation.life import Life
-from tests.simulation.stage import START_MS, Stage, open_stage, world_of
+from tests.simulation.signs import signs_of
+from tests.simulation.stage import NewChronicle, Stage, open_stage
+from tests.simulation.venue_record import VenueRecord
+from tests.simulation.weather import BOOK_TROUBLE, FAULTS
 from tests.virtual_time import run_virtual
 
 FAULTS_S = (25, 50)
@@ -34,8 +36,16 @@ BACKOFF_S_MAX = 32
 CALM_S = 8
 REST_S_MAX = 60
 RESTART_S = 1.0
-DOWN_S = (0.0, 0.0, 0.2, 2.0, 15.0)
+DOWN_S = (0.0, 0.0, 0.0, 0.2, 0.2, 2.0, 2.0, 15.0, 15.0, 130.0)
+"""The longest is so long that what happened meanwhile is read in ranges, not block by block."""
 NOT_READY = frozenset({"NO_BOOK", "BOOK_STALE", "BOOK_CROSSED", "UNMAPPED", "TOO_OLD"})
+POLLED_LAG_MS = 2_500
+"""Polled books are as old as the interval and the way."""
+SOCKET_LAG_MS = 300
+TROUBLED_LAG_MS = 5_000 + 3_000 + 1_000
+"""The oldest book that may be traded on, the slowest socket, and the way of a request."""
+LOSSY_LAG_MS = 120_000
+"""What a lost frame told is learnt from the next snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,35 +71,44 @@ class Run:
     """What came of a seed: every breach of a rule, and how much there was to break it."""
 
     seed: int
+    circumstances: Circumstances
     breaches: tuple[str, ...]
     hits: Counter[str]
+    signs: frozenset[str]
+    deaths: Counter[str]
     ending: Ending
     lives: int
+    is_recovered: bool
     recovered_ms: int
     simulated_ms: int
 
 
 def ending_of(stage: Stage) -> Ending:
     """Read the ledger as it is now."""
-    ledger = stage.ledger
-    tried = tuple(ledger._attempts.values())
+    kept = stage.storage.kept()
+    tried = tuple(kept.attempts.values())
     return Ending(
         tried=tried,
-        stored=tuple(one.recorded for one in ledger.stored.values()),
-        executions=tuple(map(repr, ledger.executions)),
+        stored=tuple(one.recorded for one in kept.fills.values()),
+        executions=tuple(map(repr, kept.executions)),
         attempts=tuple(map(repr, tried)),
-        notes=tuple(f"{event.at_ms} {event.code} {json.dumps(event.detail)}" for event in ledger.events),
-        fills=tuple(repr((one.recorded, one.confirmed_at_ms, one.orphaned_at_ms)) for one in ledger.stored.values()),
+        notes=tuple(f"{at_ms} {code} {detail}" for at_ms, code, detail in stage.storage.events()),
+        fills=tuple(repr((one.recorded, one.confirmed_at_ms, one.orphaned_at_ms)) for one in kept.fills.values()),
         journal=stage.journal.digest(),
     )
 
 
-def quiet_day(seed: int, *, duration_ms: int, new_chronicle: Callable[[], Chronicle] | None = None) -> Ending:
+def quiet_day(
+    seed: int,
+    *,
+    duration_ms: int,
+    circumstances: Circumstances = PLAIN,
+    new_chronicle: NewChronicle | None = None,
+) -> Ending:
     """Let a worker live for a while in a world where nothing breaks."""
 
     async def main() -> Ending:
-        async with serve_in_process(world_of(seed)) as (venue, world):
-            stage = await open_stage(seed, venue, world, new_chronicle=new_chronicle)
+        async with open_stage(seed, circumstances, new_chronicle=new_chronicle) as stage:
             life = stage.new_life(0)
             living = asyncio.create_task(life.live(), name="life")
             await asyncio.sleep(duration_ms / 1000)
@@ -100,30 +119,40 @@ def quiet_day(seed: int, *, duration_ms: int, new_chronicle: Callable[[], Chroni
             return ending_of(stage)
 
     with quiet_logs():
-        return run_virtual(main, epoch_ms=START_MS, seed=seed)
+        return run_virtual(main, epoch_ms=START_MS, seed=seed, loop=HostLoop)
 
 
 def play(
-    seed: int, *, say: Callable[[str], None] | None = None, new_chronicle: Callable[[], Chronicle] | None = None
+    seed: int,
+    *,
+    say: Callable[[str], None] | None = None,
+    without: Collection[str] = (),
+    new_chronicle: NewChronicle | None = None,
 ) -> Run:
     """Play a seed: faults first, which nothing may break; then none, and all must come right within a bound."""
 
     async def main() -> Run:
-        async with serve_in_process(world_of(seed)) as (venue, world):
-            stage = await open_stage(seed, venue, world, followed=len(world.leaders) - 1, new_chronicle=new_chronicle)
-            return await _Story(stage, say).play()
+        given = circumstances_of(seed)
+        async with open_stage(seed, given, unfollowed=1, new_chronicle=new_chronicle) as stage:
+            return await _Story(stage, say, without).play()
 
     with quiet_logs():
-        return run_virtual(main, epoch_ms=START_MS, seed=seed)
+        return run_virtual(main, epoch_ms=START_MS, seed=seed, loop=HostLoop)
 
 
 class _Story:
-    def __init__(self, stage: Stage, say: Callable[[str], None] | None) -> None:
+    def __init__(self, stage: Stage, say: Callable[[str], None] | None, without: Collection[str]) -> None:
         self._stage = stage
-        self._rng = random.Random(f"{stage.seed}:faults")
+        self._storage = stage.storage
         self._down = random.Random(f"{stage.seed}:down")
-        self._checker = Checker(ledger=stage.ledger, world=stage.world, touches=Touches(stage.world))
-        self._trouble = Trouble(stage=stage, rng=self._rng, kill=self._kill)
+        self._times = drawn(FAULTS, stage, without=without)
+        self._checker = Checker(
+            stage=stage,
+            record=VenueRecord(stage.world),
+            lag_ms=_lag_ms(stage.circumstances, self._times),
+            settings=stage.circumstances.settings(),
+        )
+        self._trouble = Trouble(stage=stage, kill=self._kill, life=self._number_of_life)
         self._breaches: dict[str, None] = {}
         self._life: Life | None = None
         self._lives = 0
@@ -131,50 +160,68 @@ class _Story:
         if say is not None:
             self._trouble.say = lambda text: say(f"{self._now_ms():>7} {text}")
             stage.announced.say = lambda happening: say(f"{self._now_ms():>7} {_told(happening)}")
+            say(f"        {stage.circumstances}")
+            say(f"        faults: {', '.join(self._times)}")
 
     def _now_ms(self) -> int:
-        return self._stage.clock.now_ms() - START_MS
+        return self._stage.clock.true_ms() - START_MS
 
     async def play(self) -> Run:
         keeping = asyncio.create_task(self._keep_alive(), name="keeper")
         judging = asyncio.create_task(self._judge(), name="judge")
-        await strike(self._trouble, within_s=self._rng.uniform(*FAULTS_S))
+        length = random.Random(f"{self._stage.seed}:length").uniform(*FAULTS_S)
+        await strike(self._trouble, FAULTS, times=self._times, within_s=length)
         await heal(self._trouble)
         self._is_healed = True
         healed_ms = self._now_ms()
         self._trouble.say("healed")
-        if not await self._until(self._is_ready, within_s=RECOVERY_S_MAX):
-            self._breach(f"not recovered {RECOVERY_S_MAX} s after the faults stopped: {self._unready()}")
+        is_recovered = await self._until(lambda: not self._checker.unready(), within_s=RECOVERY_S_MAX)
+        if not is_recovered:
+            self._breach(f"not recovered {RECOVERY_S_MAX} s after the faults stopped: {self._checker.unready()}")
         recovered_ms = self._now_ms() - healed_ms
         self._trouble.say(f"recovered after {recovered_ms} ms")
         await asyncio.sleep(max(0, BACKOFF_S_MAX - recovered_ms / 1000))
-        calm_from_ms = self._stage.clock.now_ms()
-        await asyncio.sleep(CALM_S)
-        if why := self._unready() or self._skipped_since(calm_from_ms):
-            self._breach(f"not ready in calm weather: {why}")
-        self._stage.world.flow.pause(paused=True)
-        await self._until(lambda: not any(self._checker.finally_()), within_s=REST_S_MAX)
-        for breach in (*self._checker.finally_(), *crossed_trades(self._stage)):
-            self._breach(breach)
+        await self._rest()
         for task in (keeping, judging):
             task.cancel()
             await _ended(task)
         if self._life is not None:
             self._life.kill()
+        for complaint in host_loop().complaints:
+            self._breach(complaint)
+        ending = ending_of(self._stage)
         return Run(
             seed=self._stage.seed,
+            circumstances=self._stage.circumstances,
             breaches=tuple(self._breaches),
             hits=self._trouble.hits,
-            ending=ending_of(self._stage),
+            signs=signs_of(self._stage),
+            deaths=self._stage.deaths,
+            ending=ending,
             lives=self._lives,
+            is_recovered=is_recovered,
             recovered_ms=recovered_ms,
             simulated_ms=self._now_ms(),
         )
+
+    async def _rest(self) -> None:
+        """Copy for a while in calm weather; then let nothing new come, and judge what is left."""
+        calm_from_ms = self._checker.calm_from_ms = self._stage.clock.true_ms()
+        await asyncio.sleep(CALM_S)
+        if why := self._checker.unready() or self._skipped_since(calm_from_ms):
+            self._breach(f"not ready in calm weather: {why}")
+        self._stage.world.flow.pause(paused=True)
+        await self._until(lambda: not any(self._checker.finally_()), within_s=REST_S_MAX)
+        for breach in (*self._checker.finally_(), *crossed_trades(self._stage)):
+            self._breach(breach)
 
     def _breach(self, text: str) -> None:
         if text not in self._breaches:
             self._trouble.say(f"BREACH {text}")
         self._breaches[text] = None
+
+    def _number_of_life(self) -> int | None:
+        return None if self._life is None else self._life.number
 
     def _kill(self) -> bool:
         if self._life is None:
@@ -208,7 +255,7 @@ class _Story:
 
     async def _judge(self) -> None:
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(self._storage.judged_every_s)
             for breach in self._checker.always():
                 self._breach(breach)
 
@@ -219,24 +266,24 @@ class _Story:
             await asyncio.sleep(0.5)
         return is_true()
 
-    def _is_ready(self) -> bool:
-        return not self._unready()
-
-    def _unready(self) -> str:
-        """Say what keeps the worker from copying right now."""
-        behind = self._stage.world.chain.head.number - self._checker.covered()
-        if behind > 2:
-            return f"{behind} blocks behind"
-        return ""
-
     def _skipped_since(self, since_ms: int) -> str:
         """Say which fill of a block mined since then was skipped for a reason that lies with us."""
-        for attempt in self._stage.ledger._attempts.values():
-            stored = self._stage.ledger.stored.get(attempt.leader_fill_id)
+        kept = self._storage.kept()
+        for attempt in kept.attempts.values():
+            stored = kept.fills.get(attempt.leader_fill_id)
             codes = NOT_READY & {one.code for one in attempt.reasons}
             if stored is not None and stored.recorded.fill.fill_ts_ms >= since_ms and codes:
                 return f"attempt {attempt.id} was skipped for {sorted(codes)}"
         return ""
+
+
+def _lag_ms(circumstances: Circumstances, faults: Collection[str]) -> int:
+    """Return how old what a worker saw of the venue may be."""
+    if "market_frames" in faults or ("market_junk" in faults and circumstances.bookstore_mode == "ws"):
+        return LOSSY_LAG_MS
+    if BOOK_TROUBLE & set(faults):
+        return TROUBLED_LAG_MS
+    return POLLED_LAG_MS if circumstances.bookstore_mode == "rest" else SOCKET_LAG_MS
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

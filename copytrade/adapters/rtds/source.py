@@ -40,7 +40,8 @@ class RtdsSource(LeaderFillSource):
         self._url: Final = url
         self._clock: Final = clock
         self._roll: Final = roll
-        self._rng: Final = random.Random(seed)
+        # Drawn from the one generator a simulation seeds, so that a run can be played again.
+        self._rng: Final = random.Random(random.random() if seed is None else seed)
         self._connector: Final = connector
 
     def events(self) -> AsyncIterator[SourceEvent]:
