@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copytrade.domain.positions import Position
     from copytrade.domain.settlement import Resolution
     from copytrade.domain.units import Millis
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.engine.book_recording import BookRecorder
     from copytrade.engine.tape_recording import TapeRecorder
     from copytrade.ports import accounts
@@ -118,11 +119,21 @@ class RecordingLedger:
         return is_new
 
     async def submit_attempt(
-        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+        self,
+        attempt_id: UUID,
+        *,
+        order_hash: str,
+        placed_at_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        venue_order: VenueOrder | None = None,
     ) -> bool:
         """Move an attempt to SUBMITTED, or not, and write down which."""
         is_sent = await self._ledger.submit_attempt(
-            attempt_id, order_hash=order_hash, placed_at_ms=placed_at_ms, order_type=order_type
+            attempt_id,
+            order_hash=order_hash,
+            placed_at_ms=placed_at_ms,
+            order_type=order_type,
+            venue_order=venue_order,
         )
         self._scribe.write(Placed, attempt_id=attempt_id, placed_at_ms=placed_at_ms, is_sent=is_sent)
         return is_sent

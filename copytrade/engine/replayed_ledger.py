@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from copytrade.domain.carry import Carry
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis
+    from copytrade.domain.venue_orders import VenueOrder
     from copytrade.engine.session import Outcome
     from copytrade.ports.ledger import Booked
     from copytrade.ports.recording import PlayedLedger
@@ -124,13 +125,23 @@ class ReplayedLedger:
         return self._note(made, is_new=is_new)
 
     async def submit_attempt(
-        self, attempt_id: UUID, *, order_hash: str, placed_at_ms: Millis, order_type: OrderType = OrderType.GTC
+        self,
+        attempt_id: UUID,
+        *,
+        order_hash: str,
+        placed_at_ms: Millis,
+        order_type: OrderType = OrderType.GTC,
+        venue_order: VenueOrder | None = None,
     ) -> bool:
         """Move an attempt to SUBMITTED."""
         sent = Placed(at_ms=0, attempt_id=attempt_id, placed_at_ms=placed_at_ms, is_sent=True)
         await self._gates.passing(sent, attempt_id)
         is_sent = await self._ledger.submit_attempt(
-            attempt_id, order_hash=order_hash, placed_at_ms=placed_at_ms, order_type=order_type
+            attempt_id,
+            order_hash=order_hash,
+            placed_at_ms=placed_at_ms,
+            order_type=order_type,
+            venue_order=venue_order,
         )
         self._note(replace(sent, is_sent=is_sent), is_new=True)
         return is_sent
