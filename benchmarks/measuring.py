@@ -26,23 +26,27 @@ DURABLE = ("fsync=on", "synchronous_commit=on", "autovacuum=off", "listen_addres
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Ours and the peer's figure of one run; `ratio` is what the bar is about."""
+    """Ours and the peer's figure of one run; `ratio` is what the bar is about, where there is one."""
 
     what: str
     ours: str
     peer: str
     ratio: float
-    bar: float
+    bar: float | None
     is_least: bool = False
     """The ratio must be at least the bar; otherwise at most."""
 
     @property
     def is_met(self) -> bool:
         """Tell whether the ratio keeps to the bar."""
+        if self.bar is None:
+            return True
         return self.ratio >= self.bar if self.is_least else self.ratio <= self.bar
 
     def cells(self) -> tuple[str, ...]:
         """Return the line of the table."""
+        if self.bar is None:
+            return (self.what, self.ours, self.peer, f"{self.ratio:.2f}", "", "")
         sign = ">=" if self.is_least else "<="
         verdict = "met" if self.is_met else "MISSED"
         return (self.what, self.ours, self.peer, f"{self.ratio:.2f}", f"{sign} {self.bar:g}", verdict)

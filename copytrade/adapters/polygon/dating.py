@@ -63,6 +63,13 @@ async def _stamp_of(node: Node, number: int, young_from: int) -> int | None:
         header = await node.old_header(number)
     except RpcRefused:
         header = None
-    if header is None and number > young_from and await node.old_header(max(0, number - PROBE_BLOCKS)) is not None:
+    if header is None and number > max(young_from, 1) and await _is_kept(node, max(1, number - PROBE_BLOCKS)):
         raise BadAnswer("(all nodes)", f"block {number} is missing below the head")
     return None if header is None else header.timestamp_s
+
+
+async def _is_kept(node: Node, number: int) -> bool:
+    try:
+        return await node.old_header(number) is not None
+    except RpcRefused:
+        return False

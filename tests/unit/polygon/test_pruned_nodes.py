@@ -78,7 +78,10 @@ def test_what_one_node_has_lost_is_asked_of_the_other(fault: Answer):
     virtual(story)
 
 
-def test_a_node_that_lags_has_lost_nothing():
+@pytest.mark.parametrize("probe", [50, 1_000], ids=["old chain", "young chain"])
+def test_a_node_that_lags_has_lost_nothing(monkeypatch: pytest.MonkeyPatch, probe: int):
+    monkeypatch.setattr(dating, "PROBE_BLOCKS", probe)
+
     async def story() -> None:
         chain, kept = a_busy_chain(), Kept()
         lagging = {"left": 5}
