@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from copytrade.ports.ledger import Booked
     from copytrade.ports.recording import PlayedLedger
 
+NEVER_SENT: Final = frozenset({"HALTED", "NOT_SENT"})
+"""Why an order ended that never left: at the moment at which the worker came to it, on no schedule of the venue."""
 KNOWN_WITHIN_MS: Final = 5
 """How long a replay of the unchanged session waits for what the session knew at this place."""
 
@@ -67,6 +69,13 @@ class Gates:
             await _event(self._open, key).wait()
         elif expected is None and self._is_unchanged and attempt_id not in self._closed:
             await asyncio.Event().wait()
+
+    def at_its_time(self, closed: Closed) -> Closed:
+        """Return an ending at the time at which it was in the session, if only the worker's pace decided that."""
+        then = self._recorded.get(key_of(closed))
+        if not isinstance(then, Closed) or closed.reason is None or closed.reason.code not in NEVER_SENT:
+            return closed
+        return then if replace(closed, done_at_ms=then.done_at_ms) == then else closed
 
     def passed(self, outcome: Outcome) -> None:
         """Say that the replay knows of it now."""
@@ -160,10 +169,11 @@ class ReplayedLedger:
         """End an attempt; one that its last execution ended already has no ending of its own."""
         known = await self._ledger.attempt(attempt_id)
         closed = Closed(at_ms=0, attempt_id=attempt_id, status=status, reason=reason, done_at_ms=at_ms)
+        closed = self._gates.at_its_time(closed)
         is_open = known is not None and known.status in OPEN_STATUSES
         if is_open:
             await self._gates.passing(closed, attempt_id)
-        ended = await self._ledger.close_attempt(attempt_id, status=status, reason=reason, at_ms=at_ms)
+        ended = await self._ledger.close_attempt(attempt_id, status=status, reason=reason, at_ms=closed.done_at_ms)
         self._note(closed, is_new=ended is not None)
         return ended
 

@@ -7,9 +7,10 @@ import hashlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -104,14 +105,19 @@ def quiet_day(
     duration_ms: int,
     circumstances: Circumstances = PLAIN,
     new_chronicle: NewChronicle | None = None,
+    meanwhile: Callable[[Stage], Coroutine[Any, Any, None]] | None = None,
 ) -> Ending:
-    """Let a worker live for a while in a world where nothing breaks."""
+    """Let a worker live for a while in a world where nothing breaks; `meanwhile` may do what an operator does."""
 
     async def main() -> Ending:
         async with open_stage(seed, circumstances, new_chronicle=new_chronicle) as stage:
             life = stage.new_life(0)
             living = asyncio.create_task(life.live(), name="life")
+            operator = None if meanwhile is None else asyncio.create_task(meanwhile(stage), name="operator")
             await asyncio.sleep(duration_ms / 1000)
+            if operator is not None:
+                operator.cancel()
+                await _ended(operator)
             life.kill()
             died_of = await living
             if died_of:

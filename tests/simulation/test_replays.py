@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +14,12 @@ from typing import Any
 import pytest
 
 from copytrade.app.replaying import Replayed, replay_entries
+from copytrade.domain.halts import BY_OPERATOR, HaltLevel, new_halt
+from copytrade.domain.risk import LimitName
+from copytrade.domain.scopes import EVERYTHING
 from copytrade.engine.session import BookMoved, Closed, Ended, Entry, Filled, Made
 from tests.recordings import MemoryChronicle, write_file
+from tests.simulation.stage import Stage
 from tests.simulation.story import play, quiet_day, quiet_logs
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +79,35 @@ def test_a_replay_that_only_seems_changed_differs_in_nothing_one_would_call_a_di
     same = replayed(day, SLIPPAGE_BPS_MAX="300", SUBMIT_LATENCY_MS="150")
 
     assert not any(one.differs for one in same.copies)
+
+
+def test_what_halts_and_limits_did_is_done_again() -> None:
+    chronicle = MemoryChronicle()
+    quiet_day(9, duration_ms=60_000, new_chronicle=lambda: chronicle, meanwhile=_halt_and_limit)
+    entries = chronicle.read()
+    again = replayed(entries)
+
+    reasons = [why for made in entries if isinstance(made, Made) for why in made.attempt.reasons]
+    endings = [ended.reason for ended in entries if isinstance(ended, Closed) and ended.reason is not None]
+    codes = {why.code for why in (*reasons, *endings)}
+    assert codes >= {"HALTED", "CANCELED_BY_US", "RISK_MAX_OPEN_USDC", "CUT_BY_RISK_MAX_USDC_PER_TRADE"}
+    assert "HALTED" in {why.code for why in endings}
+    assert again.replayed_digest == again.recorded_digest
+
+
+async def _halt_and_limit(stage: Stage) -> None:
+    """Halt and resume at any moment, on a disk that is slow at times, under limits that change."""
+    rng, ledger, clock = random.Random(8), stage.ledger, stage.clock
+    names = (LimitName.MAX_USDC_PER_TRADE, LimitName.MAX_OPEN_USDC)
+    while True:
+        await asyncio.sleep(rng.uniform(0.5, 6))
+        stage.disk.slow_ms = rng.choice([0, 400])
+        value = rng.choice([None, rng.randrange(5_000_000, 100_000_000)])
+        await ledger.set_limit(rng.choice(names), EVERYTHING, value, start=None, by="bob", at_ms=clock.now_ms())
+        level = rng.choice(list(HaltLevel))
+        await ledger.halt(new_halt(BY_OPERATOR, level=level, why="a drill", by="bob", now_ms=clock.now_ms()))
+        await asyncio.sleep(rng.uniform(0.05, 3))
+        await ledger.resume(None, by="bob", at_ms=clock.now_ms())
 
 
 @pytest.mark.processes

@@ -13,7 +13,7 @@ from copytrade.domain.fills import Side
 from copytrade.strategies.copy.guards import BOTH, GUARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from copytrade.domain.attempts import Reason
 
@@ -21,7 +21,7 @@ PASSED: Final = "passed"
 REFUSED: Final = "refused"
 APPLIED: Final = "applied"
 NOT_ASKED: Final = "not asked"
-"""The rule counts for entries only, and this is an exit."""
+"""The rule counts for entries only, and this is an exit; or it comes last, and the fill was refused before."""
 SIZES: Final[Mapping[str, tuple[str, ...]]] = {
     "holding": ("NOTHING_HELD",),
     "minimum": ("SIZE_BELOW_MINIMUM", "BELOW_MARKETABLE_MINIMUM"),
@@ -37,6 +37,9 @@ SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
     "carry": (CARRIED, RELEASED, DROPPED),
 }
 """The codes with which a rule says what it made of the order."""
+OUTSIDE: Final[Mapping[str, str]] = {"halt": "HALTED", "limits": "RISK_", "health": "GATE_"}
+"""What the codes start with of the rules that come after those of copying; of these only a halt stops an exit."""
+CUTS: Final = "CUT_BY_"
 
 
 def verdicts(reasons: Iterable[Reason], side: Side) -> tuple[RuleVerdict, ...]:
@@ -52,7 +55,23 @@ def verdicts(reasons: Iterable[Reason], side: Side) -> tuple[RuleVerdict, ...]:
         verdict = APPLIED if name in SHAPES else REFUSED
         silent = RuleVerdict(rule=name, verdict=PASSED if is_asked else NOT_ASKED)
         found += [_said(name, verdict, one) for one in said] or [silent]
-    return (*found, *(_said("other", APPLIED, one) for one in named if one.code not in placed))
+    last = [one for one in named if one.code not in placed]
+    return (*found, *_outside(last, side, is_refused=any(one.verdict == REFUSED for one in found)))
+
+
+def _outside(reasons: Iterable[Reason], side: Side, *, is_refused: bool) -> Iterator[RuleVerdict]:
+    """Yield what the rules outside of copying said, and any reason that is of no rule."""
+    said: dict[str, list[RuleVerdict]] = {rule: [] for rule in (*OUTSIDE, "other")}
+    for one in reasons:
+        code = one.code.removeprefix(CUTS)
+        rule = next((rule for rule, start in OUTSIDE.items() if code.startswith(start)), "other")
+        refuses = rule != "other" and code == one.code
+        said[rule].append(_said(rule, REFUSED if refuses else APPLIED, one))
+    for rule, verdicts_of_it in said.items():
+        yield from verdicts_of_it
+        if not verdicts_of_it and rule in OUTSIDE:
+            is_asked = not is_refused and (side is Side.BUY or rule == "halt")
+            yield RuleVerdict(rule=rule, verdict=PASSED if is_asked else NOT_ASKED)
 
 
 def _said(rule: str, verdict: str, why: Reason) -> RuleVerdict:

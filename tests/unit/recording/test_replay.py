@@ -10,7 +10,8 @@ import pytest
 
 from copytrade.adapters.recording.codec import plain
 from copytrade.app.replaying import Replayed, recorded_settings, replay_entries
-from copytrade.domain.attempts import AttemptStatus, reason
+from copytrade.domain.attempts import AttemptStatus, Decision, reason
+from copytrade.domain.carry import Carry
 from copytrade.domain.fills import Side
 from copytrade.domain.latency import Latency
 from copytrade.domain.positions import Position
@@ -24,6 +25,7 @@ from copytrade.engine.session import (
     Entry,
     Gathered,
     Held,
+    Made,
     Remembered,
     Settled,
 )
@@ -107,6 +109,35 @@ def test_what_was_held_at_the_start_may_be_sold() -> None:
 
     assert codes == ["MARKETABLE", "CUT_BY_HELD"]
     assert shares == micro("40")
+
+
+def test_what_a_gate_refused_is_refused_again_and_the_carry_is_told_once() -> None:
+    bought = recorded(a_fill(fill_ts_ms=NOW_MS))
+    waiting = Carry(
+        leader_id=a_leader().id,
+        token_id=YES,
+        side=Side.SELL,
+        shares=micro("1"),
+        usdc=micro("0.5"),
+        fills=1,
+        since_ms=NOW_MS - 9_000,
+    )
+    refused = reason("GATE_SOURCES", value="quiet", limit="loud")
+    dropped = reason("CARRY_DROPPED", why="he traded the other way")
+    then = an_attempt(bought, decision=Decision.SKIP, status=AttemptStatus.SKIPPED, reasons=(refused, dropped))
+    start = a_session()
+    session = [
+        *start[:2],
+        Remembered(at_ms=NOW_MS, carries=(waiting,), last_entries={}, decided=()),
+        start[3],
+        Gathered(at_ms=NOW_MS + 100, recorded=bought, facts=facts(fill=bought.fill)),
+        Made(at_ms=NOW_MS + 110, attempt=then, carry=None),
+        start[-1],
+    ]
+
+    codes, shares = sold(session)
+
+    assert (codes, shares) == (["GATE_SOURCES", "CARRY_DROPPED"], 0)
 
 
 @pytest.mark.parametrize("shares", ["40", "25"])
