@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from copytrade.app.live import Signing
     from copytrade.app.outside import Outside
     from copytrade.engine.comparison import Comparison
+    from copytrade.engine.halt import Halts
     from copytrade.engine.notes import Notes
     from copytrade.ports.books import BookStore
     from copytrade.ports.clock import Clock
@@ -67,13 +68,15 @@ async def open_signing(settings: Settings, outside: Outside) -> AsyncIterator[Si
         yield signing
 
 
-def build_comparison(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:
+def build_comparison(
+    executor: ExecutionAdapter, halts: Halts, *, ledger: Ledger, notes: Notes, clock: Clock
+) -> Comparison | None:
     """Return what holds the ledger to the venue's account; None on paper, where the ledger is the account."""
     if executor.mode is ExecutionMode.PAPER:
         return None
     from copytrade.app.live import compared
 
-    return compared(executor, ledger=ledger, notes=notes, clock=clock)
+    return compared(executor, halts, ledger=ledger, notes=notes, clock=clock)
 
 
 def build_paper(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:

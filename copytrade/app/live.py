@@ -16,6 +16,7 @@ from copytrade.adapters.live.posting import Posting
 from copytrade.adapters.live.signer import BadKeyError
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
+from copytrade.domain.halts import BY_COMPARISON, HaltLevel
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.outside import Outside
+    from copytrade.engine.halt import Halts
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
     from copytrade.ports.execution import ExecutionAdapter
@@ -141,11 +143,17 @@ def build_live_executor(
     )
 
 
-def compared(executor: ExecutionAdapter, *, ledger: Ledger, notes: Notes, clock: Clock) -> Comparison | None:
-    """Return what compares a real account with the ledger, and stops its orders when they differ."""
+def compared(
+    executor: ExecutionAdapter, halts: Halts, *, ledger: Ledger, notes: Notes, clock: Clock
+) -> Comparison | None:
+    """Return what compares a real account with the ledger, and halts everything when they differ."""
     if not isinstance(executor, ClobExecutor):
         return None
-    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=executor.refuse)
+
+    async def halt(why: str) -> None:
+        await halts.halt(BY_COMPARISON, level=HaltLevel.ALL, why=why)
+
+    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt)
 
 
 def _caps(settings: Settings, clob: ClobAccount, *, ledger: Ledger, clock: Clock) -> Caps:

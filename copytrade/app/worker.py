@@ -145,7 +145,7 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
-        comparison=build_comparison(parts.executor, ledger=ledger, notes=notes, clock=clock),
+        comparison=build_comparison(parts.executor, guard.risk.halts, ledger=ledger, notes=notes, clock=clock),
         chores={**guard.chores, "alerts": alerts.run},
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BY_OPERATOR: Final = "operator"
 BY_FILE: Final = "file"
 BY_DRAWDOWN: Final = "drawdown"
+BY_COMPARISON: Final = "account"
 BY_GATE: Final = "gate "
 """What causes start with that a gate made; its name follows."""
 REASON_LENGTH_MAX: Final = 500

@@ -11,7 +11,7 @@ from copytrade.domain.attempts import OPEN_STATUSES, Settlement
 from copytrade.ports.venue_account import VenueUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from copytrade.domain.attempts import ExecutionFill
     from copytrade.domain.units import Millis
@@ -47,9 +47,9 @@ class Comparison:
     """Compares every 30 s. One that cannot be made proves nothing, and is noted."""
 
     def __init__(
-        self, *, ledger: Ledger, venue: VenueAccount, notes: Notes, clock: Clock, halt: Callable[[str], None]
+        self, *, ledger: Ledger, venue: VenueAccount, notes: Notes, clock: Clock, halt: Callable[[str], Awaitable[None]]
     ) -> None:
-        """Call `halt` with the reason as soon as the ledger lacks something of the account."""
+        """Wait for `halt` with the reason as soon as the ledger lacks something of the account."""
         self._ledger = ledger
         self._venue = venue
         self._notes = notes
@@ -79,7 +79,7 @@ class Comparison:
         proved = tuple(one for one in found if one.is_certain or one in self._suspected)
         self._suspected = frozenset(found)
         for difference in proved:
-            self._page(difference)
+            await self._page(difference)
         await self._page_late(now_ms)
         return proved
 
@@ -102,7 +102,7 @@ class Comparison:
         judged = [_judge(trade, stored, is_known=trade.order_hash in known) for trade in trades]
         return foreign + [one for one in judged if one is not None]
 
-    def _page(self, difference: Difference) -> None:
+    async def _page(self, difference: Difference) -> None:
         key = f"{difference.code}|{difference.order_hash}|{difference.venue_trade_id}"
         if key in self._paged:
             return
@@ -115,7 +115,7 @@ class Comparison:
             "trade": difference.venue_trade_id,
         }
         self._notes.take("ACCOUNT_DIFFERS", detail)
-        self._halt(f"ACCOUNT_DIFFERS: {difference.code} {difference.venue_trade_id or difference.order_hash}")
+        await self._halt(f"ACCOUNT_DIFFERS: {difference.code} {difference.venue_trade_id or difference.order_hash}")
         _log.error("live.account_differs", **detail)
 
     async def _page_late(self, now_ms: Millis) -> None:

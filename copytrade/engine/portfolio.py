@@ -97,10 +97,13 @@ class Portfolio:
             self.at_stake.ended(attempt.id)
 
     def book(self, booked: Booked, fill: ExecutionFill) -> None:
-        """Take the attempt and the position of an execution that was just committed."""
+        """Take the attempt and the position of an execution that was just committed, or that came further.
+
+        Where its fee alone is corrected, nothing else is counted anew.
+        """
         token_id = booked.position.token_id
         before = self._positions.get(token_id, self._empty(token_id))
-        if booked.position != before:
+        if booked.position.shares != before.shares:
             count = self.at_stake.voided if fill.settlement is Settlement.FAILED else self.at_stake.executed
             count(fill, before, booked.position)
         self._take(booked.position)

@@ -105,6 +105,8 @@ class Worker:
             loops.create_task(self.executor.run(), name="executor")
             loops.create_task(self.account.run(), name="account")
             await self.execute.recover(self.portfolio.open_attempts())
+            if self.comparison is not None:
+                await self.comparison.compare()
             loops.create_task(self.execute.run(), name="execute")
             loops.create_task(self.decide.run(), name="decide")
             loops.create_task(self.leader_events.run(), name="leader-events")

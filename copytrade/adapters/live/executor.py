@@ -87,7 +87,6 @@ class ClobExecutor(ExecutionAdapter):
         self._caps = caps
         self._cancels_on_stop = cancels_on_stop
         self._new: asyncio.Queue[WorkingOrder] = asyncio.Queue(OPEN_ORDERS_MAX)
-        self._refused_for: str | None = None
 
     @property
     def mode(self) -> ExecutionMode:
@@ -96,10 +95,6 @@ class ClobExecutor(ExecutionAdapter):
     @property
     def account_id(self) -> str:
         return self.clob.account_id
-
-    def refuse(self, why: str | None) -> None:
-        """Send no order from now on, or with None send them again."""
-        self._refused_for = why
 
     def prepare(self, attempt: ExecutionAttempt, market: Market) -> PreparedOrder:
         signed = venue_order(
@@ -210,8 +205,6 @@ class ClobExecutor(ExecutionAdapter):
 
         :raises NotSentError: any other; it is not kept for later.
         """
-        if self._refused_for is not None:
-            raise NotSentError(self._refused_for)
         try:
             async with asyncio.timeout(READY_WAIT_MS / 1_000):
                 await self.following.is_healed.wait()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from copytrade.adapters.live.signer import LocalSigner
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream
 from copytrade.adapters.memory import MemoryLedger
-from copytrade.domain.attempts import ExecutionAttempt, ExecutionMode
+from copytrade.domain.attempts import ExecutionAttempt, ExecutionMode, Reason, reason
 from copytrade.domain.fills import Side
 from copytrade.domain.market import Market
 from copytrade.domain.orders import OrderType
@@ -36,7 +37,7 @@ from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.ports.ledger import Ledger
 from copytrade.ports.order_logs import OrderLogs
-from copytrade.sandbox import contracts
+from copytrade.sandbox import contracts, server
 from copytrade.sandbox.inprocess import LocalSocket, LocalVenue
 from copytrade.sandbox.server import SandboxConfig, serve_in_process
 from copytrade.sandbox.trading.wallets import SignatureType as VenueType
@@ -51,6 +52,7 @@ from tests.virtual_time import VirtualClock, run_virtual
 SLUG = "lisbon-mayor-reelected"
 EXCHANGES = Exchanges(ctf=contracts.EXCHANGE_STANDARD, neg_risk=contracts.EXCHANGE_NEG_RISK, v3=contracts.EXCHANGE_V3)
 TTL_MS = 5_000
+QUIET_STEP_MS = 500
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -219,16 +221,20 @@ class Life:
             caps=Caps(account_id=clob.account_id, store=self.ledger, clock=self.clock, **bounds),
             cancels_on_stop=cancels_on_stop,
         )
-        shared = {"ledger": self.ledger, "executor": self.executor, "notifier": self.notifier}
-        self.portfolio = Portfolio(strategy_id="copy", account_id=clob.account_id)
-        self.execute = Execute(
-            portfolio=self.portfolio, orders=asyncio.Queue(), clock=self.clock, stopped_by=lambda _: None, **shared
-        )
-        self.account = Account(portfolio=self.portfolio, **shared)
-        self.comparison = Comparison(
-            ledger=self.ledger, venue=clob, notes=self.notes, clock=self.clock, halt=self.executor.refuse
-        )
+        self.halted: Reason | None = None
         self._running: asyncio.Task[None] | None = None
+        self._wire_engine()
+
+    def _wire_engine(self) -> None:
+        known = {"ledger": self.ledger, "clock": self.clock}
+        self.portfolio = Portfolio(strategy_id="copy", account_id=self.executor.account_id)
+        shared = {"executor": self.executor, "notifier": self.notifier, "portfolio": self.portfolio}
+        self.execute = Execute(orders=asyncio.Queue(), stopped_by=lambda _: self.halted, **shared, **known)
+        self.account = Account(ledger=self.ledger, **shared)
+        self.comparison = Comparison(venue=self.executor.clob, notes=self.notes, halt=self._halt, **known)
+
+    async def _halt(self, why: str) -> None:
+        self.halted = reason("HALTED", why=why)
 
     async def fund(self, **account: Any) -> None:
         """Give the wallet money, unless told otherwise."""
@@ -306,6 +312,12 @@ class Life:
 
 
 Story = Callable[[Life], Awaitable[None]]
+
+
+async def quiet(seconds: int) -> None:
+    """Let a long time pass. The world is moved less often; what happens in it has times of its own."""
+    with mock.patch.object(server, "STEP_MS", QUIET_STEP_MS):
+        await asyncio.sleep(seconds)
 
 
 async def on_floor(story: Callable[[Floor], Awaitable[Any]], *, seed: int = 3) -> Any:

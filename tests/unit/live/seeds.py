@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from unittest import mock
 
 from copytrade.domain.attempts import OPEN_STATUSES, ExecutionAttempt, Settlement
 from copytrade.domain.fills import Side
@@ -15,17 +14,14 @@ from copytrade.domain.orders import OrderType
 from copytrade.domain.units import MICRO
 from copytrade.domain.venue_orders import SignatureType
 from copytrade.ports.ledger import Ledger
-from copytrade.sandbox import server
 from tests.makers import NOW_MS, YES, micro
-from tests.unit.live.life import TTL_MS, Floor, Life, on_floor
+from tests.unit.live.life import TTL_MS, Floor, Life, on_floor, quiet
 from tests.virtual_time import run_virtual
 
 ORDERS = 8
 DAY_USDC = 60
 QUIET_S = 700
 """How long after the last fault: longer than any doubt may last."""
-QUIET_STEP_MS = 500
-"""The world need not be moved as finely while nothing is done; what happens in it has its own times."""
 PAGE = "<html>bad gateway</html>"
 RESTARTING = {"error": "matching engine is restarting", "retry_after_seconds": 20}
 FAULTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -108,8 +104,7 @@ async def _story(floor: Floor, draw: random.Random, only: str | None) -> Outcome
         elif not sending.cancelled():
             sending.result()
     await floor.control("heal")
-    with mock.patch.object(server, "STEP_MS", QUIET_STEP_MS):
-        await asyncio.sleep(QUIET_S)
+    await quiet(QUIET_S)
     await life.stop()
     await _judge(floor, life, outcome)
     return outcome

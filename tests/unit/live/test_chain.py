@@ -9,10 +9,11 @@ import pytest
 
 from copytrade.adapters.polygon.order_logs import open_order_logs
 from copytrade.domain.attempts import AttemptStatus, Settlement
+from copytrade.domain.scopes import Scope
 from copytrade.ports.order_logs import OrderLog, OrderLogs, OrderLogsUnavailableError
 from copytrade.sandbox import contracts
 from tests.makers import NOW_MS, micro
-from tests.unit.live.life import Floor, Life, Wire, live, on_floor
+from tests.unit.live.life import Floor, Life, Wire, live, on_floor, quiet
 from tests.virtual_time import VirtualClock, run_virtual
 
 EXCHANGES = (contracts.EXCHANGE_STANDARD, contracts.EXCHANGE_NEG_RISK, contracts.EXCHANGE_V3)
@@ -45,7 +46,7 @@ def test_the_logs_of_an_order_are_found_by_its_hash() -> None:
         await life.start()
         await asyncio.sleep(1)
         attempt = await life.trade()
-        await asyncio.sleep(20)
+        await quiet(20)
         order_hash = (await life.now(attempt.id)).order_hash or ""
         async with open_order_logs(
             ("http://venue/rpc",), exchanges=EXCHANGES, clock=VirtualClock(), transport=Wire(floor.venue)
@@ -79,9 +80,11 @@ def test_the_fee_is_the_one_on_the_chain_where_that_can_be_asked(logs: FakeLogs,
         await life.trade()
         trades = await life.floor.read("trades")
         logs.trade = lambda: trades[0]["tx_hash"]
-        await asyncio.sleep(30)
+        await quiet(30)
         (fill,) = life.ledger.executions
         assert (fill.settlement, fill.fee_usdc) == (Settlement.CONFIRMED, micro(fee))
+        exposure = life.portfolio.at_stake.exposure
+        assert exposure.spent_today(Scope("copy", life.executor.account_id)) == micro("10.25"), "counted once"
 
     live(story, logs=logs)
 
@@ -94,7 +97,7 @@ def test_a_trade_said_to_have_failed_that_is_on_the_chain_is_not_made_void() -> 
         await life.trade()
         trades = await life.floor.read("trades")
         logs.trade = lambda: trades[0]["tx_hash"]
-        await asyncio.sleep(35)
+        await quiet(35)
         assert (await life.ledger.positions())[0].shares == micro("20")
         assert "SETTLEMENT_CONTRADICTED" in life.noted()
         assert "TRADE_FAILED" not in life.noted()
@@ -117,7 +120,7 @@ def test_an_order_is_given_up_for_lost_only_if_the_chain_has_nothing_of_it(
     async def story(life: Life) -> None:
         await life.floor.control("trouble", kind="lost_request", count=9)
         attempt = await life.trade()
-        await asyncio.sleep(615)
+        await quiet(615)
         assert logs.asked
         assert (await life.now(attempt.id)).status is status
 

@@ -98,6 +98,7 @@ def test_what_is_no_keystore_is_refused(sealed: bytes) -> None:
         unlock(sealed, b"")
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_a_keystore_with_a_field_changed_is_refused(data: st.DataObject) -> None:
     store = a_keystore("pbkdf2")
@@ -176,7 +177,7 @@ TROUBLES = [
 TARGETS = ["POST /order", "DELETE /order", "GET /data", "GET /auth", "POST /auth"]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(min_size=32, max_size=32).filter(lambda raw: 0 < int.from_bytes(raw) < 2**255),
     st.lists(st.tuples(st.sampled_from(TARGETS), st.sampled_from(TROUBLES)), max_size=4),

@@ -11,7 +11,7 @@ from copytrade.domain.fills import Side
 from copytrade.domain.orders import OrderType
 from copytrade.domain.venue_orders import SignatureType
 from tests.makers import YES, micro
-from tests.unit.live.life import Life, live
+from tests.unit.live.life import Life, live, quiet
 
 
 async def posts(life: Life) -> list[str]:
@@ -25,7 +25,7 @@ def test_an_order_is_matched_and_settled_for_every_kind_of_wallet(kind: Signatur
         await asyncio.sleep(1)
         done = await life.now(attempt.id)
         assert (done.status, done.filled_shares) == (AttemptStatus.FILLED, micro("20"))
-        await asyncio.sleep(30)
+        await quiet(30)
         (fill,) = life.ledger.executions
         assert fill.settlement is Settlement.CONFIRMED
         assert fill.fee_usdc > 0
@@ -42,7 +42,7 @@ def test_what_is_not_settled_cannot_be_sold() -> None:
         await asyncio.sleep(2)
         assert (await life.ledger.positions())[0].shares == micro("20")
         assert life.portfolio.sellable(YES) == 0
-        await asyncio.sleep(700)
+        await quiet(700)
         assert life.noted().count("SETTLEMENT_LATE") == 1
 
     live(story)
@@ -52,7 +52,7 @@ def test_a_trade_that_fails_is_void_paged_and_not_bought_again() -> None:
     async def story(life: Life) -> None:
         await life.floor.control("settlement", next=["fail"], retry_ms=100, retries=1)
         attempt = await life.trade()
-        await asyncio.sleep(40)
+        await quiet(40)
         assert (await life.now(attempt.id)).status is AttemptStatus.FILLED
         assert (await life.ledger.positions())[0].shares == 0
         assert life.noted().count("TRADE_FAILED") == 1
@@ -124,9 +124,9 @@ def test_money_buys_more_below_the_limit_of_an_order_that_never_rests() -> None:
 def test_a_sell_takes_what_is_held() -> None:
     async def story(life: Life) -> None:
         await life.trade()
-        await asyncio.sleep(40)
+        await quiet(40)
         sold = await life.trade("exit", side=Side.SELL, limit_price=micro("0.49"))
-        await asyncio.sleep(40)
+        await quiet(40)
         assert (await life.now(sold.id)).status is AttemptStatus.FILLED
         assert (await life.ledger.positions())[0].shares == 0
         assert "ACCOUNT_DIFFERS" not in life.noted()
@@ -154,7 +154,7 @@ def test_no_variant_of_an_answer_matters(variant: str) -> None:
         await life.floor.control("answers", **{variant: True}, pushes=2)
         whole = await life.trade()
         part = await life.trade("part", size_shares_target=micro("30"))
-        await asyncio.sleep(60)
+        await quiet(60)
         assert (await life.now(whole.id)).status is AttemptStatus.FILLED
         rest = await life.now(part.id)
         assert (rest.status, rest.filled_shares) == (AttemptStatus.CANCELED, micro("20"))

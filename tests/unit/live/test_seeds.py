@@ -17,7 +17,7 @@ from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, Settlemen
 from copytrade.domain.venue_orders import VenueOrder
 from copytrade.ports.execution import NotSentError
 from tests.makers import NOW_MS
-from tests.unit.live.life import Floor, Life, on_floor
+from tests.unit.live.life import Floor, Life, on_floor, quiet
 from tests.unit.live.seeds import FAULTS, play
 from tests.virtual_time import run_virtual
 
@@ -132,7 +132,7 @@ class Deaths:
         raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize("at", ["before the write", "after the write", *range(0, 45, 4)])
+@pytest.mark.parametrize("at", ["before the write", "after the write", *range(0, 45, 7)])
 def test_a_death_at_any_point_of_sending_neither_loses_nor_doubles_the_order(at: str | int) -> None:
     async def story(floor: Floor) -> None:
         life = Life(floor, way_ms=10)
@@ -154,7 +154,7 @@ def test_a_death_at_any_point_of_sending_neither_loses_nor_doubles_the_order(at:
         await life.kill()
         again = Life(floor, ledger=life.ledger, way_ms=10)
         await again.start()
-        await asyncio.sleep(660)
+        await quiet(660)
         await again.stop()
         await _check(floor, again, attempt)
 
