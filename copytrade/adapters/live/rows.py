@@ -93,7 +93,7 @@ def read_order(row: Any) -> OrderRow:
         order_hash=_text(row, "id").lower(),
         phase=_phase(word),
         word=word[:80],
-        matched=None if row.get("size_matched") in {None, ""} else _micro(row, "size_matched"),
+        matched=None if row.get("size_matched") is None or row["size_matched"] == "" else _micro(row, "size_matched"),
         trades=frozenset(map(str, trades)),
     )
 
