@@ -28,6 +28,8 @@ COARSE_TICK: Final[Price] = 100_000
 COARSE_STEP: Final = 1_000
 """On this tick it has three (the official client's table)."""
 SECOND_MS: Final[Millis] = 1_000
+EXPIRY_SLACK_MS: Final[Millis] = 5_000
+"""What the way to the venue may take: it measures the shortest life of a GTD order from when it has it."""
 
 
 class SignatureType(IntEnum):
@@ -148,5 +150,6 @@ def venue_order(
 
 
 def expiration_s(attempt: ExecutionAttempt) -> int:
-    """Return the instant a GTD order names: a minute after the end of its time to live, in whole seconds."""
-    return ceil_to(attempt.decided_at_ms + attempt.ttl_ms + EXPIRY_LEAD_MS, SECOND_MS) // SECOND_MS
+    """Return the instant a GTD order names, in whole seconds: it expires a minute before, a little after its TTL."""
+    named_ms = attempt.decided_at_ms + attempt.ttl_ms + EXPIRY_LEAD_MS + EXPIRY_SLACK_MS
+    return ceil_to(named_ms, SECOND_MS) // SECOND_MS

@@ -110,6 +110,19 @@ def test_each_type_of_order_ends_as_the_venue_has_it(order_type, size, status, f
     live(story, order_type=order_type)
 
 
+def test_an_order_with_an_end_of_its_own_expires_at_the_venue() -> None:
+    async def story(life: Life) -> None:
+        attempt = await life.trade(limit_price=micro("0.45"), ttl_ms=120_000)
+        await quiet(100)
+        assert (await life.now(attempt.id)).status is AttemptStatus.SUBMITTED
+        await quiet(40)
+        done = await life.now(attempt.id)
+        assert (done.status, done.reasons[-1].code) == (AttemptStatus.CANCELED, "EXPIRED")
+        assert not any("DELETE" in one for one in life.wire.requests)
+
+    live(story, order_type=OrderType.GTD, way_ms=900)
+
+
 def test_money_buys_more_below_the_limit_of_an_order_that_never_rests() -> None:
     async def story(life: Life) -> None:
         await life.floor.show(asks="0.40:100")
