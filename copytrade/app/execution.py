@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import CopyRules
+from copytrade.domain.ids import PAPER_ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,7 +80,9 @@ def build_comparison(
     return compared(executor, halts, ledger=ledger, notes=notes, clock=clock)
 
 
-def build_paper(settings: Settings, books: BookStore, clock: Clock) -> ExecutionAdapter:
+def build_paper(
+    settings: Settings, books: BookStore, clock: Clock, *, account_id: str = PAPER_ACCOUNT_ID
+) -> ExecutionAdapter:
     """Return an account on paper."""
     from copytrade.adapters.paper.executor import PaperExecutor
 
@@ -93,4 +96,5 @@ def build_paper(settings: Settings, books: BookStore, clock: Clock) -> Execution
         order_type=settings.order_type,
         effects=settings.paper_effects,
         interruptions=settings.paper_interruptions,
+        account_id=account_id,
     )

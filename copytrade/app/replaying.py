@@ -16,6 +16,7 @@ from uuid import UUID
 
 from copytrade import domain
 from copytrade.app.execution import build_paper, build_rules
+from copytrade.domain.attempts import ExecutionMode
 from copytrade.engine.account import Account
 from copytrade.engine.decide import Approved
 from copytrade.engine.execute import Execute
@@ -49,6 +50,8 @@ CANCELED_BY_US: Final = "CANCELED_BY_US"
 class Replayed:
     """A session and its replay; the digests are of all that came of each, byte for byte.
 
+    Only a session on paper can come out the same: a live one is played again on paper.
+
     `settings` are those of the session by variable name, as a person writes them; `changed` those of the replay
     that are others.
     """
@@ -60,6 +63,11 @@ class Replayed:
     copies: tuple[Compared, ...]
     recorded_digest: str
     replayed_digest: str
+
+    @property
+    def must_be_equal(self) -> bool:
+        """Whether anything but the same, byte for byte, would be a mistake of ours."""
+        return not self.changed and self.began.mode == ExecutionMode.PAPER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +104,8 @@ def replay_entries(entries: Callable[[], Iterable[Entry]], changes: Mapping[str,
     session = _survey(entries())
     recorded = recorded_settings(session.began.settings)
     settings = with_changes(recorded, changes)
-    start = partial(_play, session, entries(), settings, is_unchanged=not changes)
+    is_same = not changes and session.began.mode == ExecutionMode.PAPER
+    start = partial(_play, session, entries(), settings, is_unchanged=is_same)
     outcomes, touches = run_virtual(start, epoch_ms=session.began.at_ms)
     return Replayed(
         began=session.began,
@@ -142,7 +151,7 @@ async def _play(
     gates = Gates(session.outcomes, is_unchanged=is_unchanged)
     played = ReplayedLedger(MemoryLedger(), gates)
     ledger = cast("PlayedLedger", played)
-    executor = build_paper(settings, books, clock)
+    executor = build_paper(settings, books, clock, account_id=session.began.account_id)
     portfolio = Portfolio(strategy_id=session.began.strategy_id, account_id=executor.account_id)
     orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=ORDERS_WAITING_MAX)
     shared: dict[str, Any] = {"ledger": ledger, "portfolio": portfolio, "notifier": Listeners(), "executor": executor}

@@ -12,7 +12,7 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import utc
-from copytrade.domain.attempts import Decision
+from copytrade.domain.attempts import Decision, ExecutionMode
 from copytrade.domain.units import format_micro
 from copytrade.engine.what_if import totals
 
@@ -43,7 +43,7 @@ def replay(
         print_json(_document(found, is_equal=is_equal))
     else:
         _print(found, is_equal=is_equal)
-    if not wanted and not is_equal:
+    if found.must_be_equal and not is_equal:
         raise typer.Exit(EXIT_FOUND)
 
 
@@ -67,6 +67,8 @@ def _print(found: app.Replayed, *, is_equal: bool) -> None:
         print_line(f"changed {name}: {found.settings.get(name) or 'not set'} -> {after}")
     if is_equal:
         print_line(f"the replay equals the recording byte for byte (sha256 {found.replayed_digest})")
+    elif found.began.mode != ExecutionMode.PAPER:
+        print_line("real orders were sent then; what is replayed is what paper would have made of them")
     elif not found.changed:
         print_line("nothing was changed, and yet the replay differs from the recording")
     different = [one for one in found.copies if one.differs]

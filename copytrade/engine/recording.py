@@ -127,7 +127,7 @@ class RecordingLedger:
         order_type: OrderType = OrderType.GTC,
         venue_order: VenueOrder | None = None,
     ) -> bool:
-        """Move an attempt to SUBMITTED, or not, and write down which."""
+        """Move an attempt to SUBMITTED, or not, and write down which; what was signed stays in the ledger."""
         is_sent = await self._ledger.submit_attempt(
             attempt_id,
             order_hash=order_hash,
@@ -145,6 +145,13 @@ class RecordingLedger:
             self._books.keep(fill.token_id)
             self._scribe.write(Filled, fill=fill)
         return booked
+
+    async def settle_execution(self, fill: ExecutionFill, *, at_ms: Millis) -> Booked | None:
+        """Advance an execution, and write it down again once it is final whether it counts."""
+        advanced = await self._ledger.settle_execution(fill, at_ms=at_ms)
+        if advanced is not None and fill.is_settled:
+            self._scribe.write(Filled, fill=fill)
+        return advanced
 
     async def close_attempt(
         self, attempt_id: UUID, *, status: AttemptStatus, reason: Reason | None, at_ms: Millis

@@ -7,9 +7,10 @@ import heapq
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from copytrade.domain.attempts import Settlement
 from copytrade.domain.book import tier_of
 from copytrade.domain.copy_rules import own_rules, parse_rule, rules_of, write_rule
-from copytrade.domain.positions import Position, apply_settlement, cost_of
+from copytrade.domain.positions import Position, apply_fill, apply_settlement, cost_of
 from copytrade.domain.settlement import SettlementKind
 from copytrade.engine.decide import Decide, Waits
 from copytrade.engine.inbox import Inbox
@@ -35,12 +36,13 @@ from copytrade.engine.session import (
     TapeEntry,
     TickChanged,
 )
+from copytrade.ports.ledger import Booked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from uuid import UUID
 
-    from copytrade.domain.attempts import ExecutionAttempt
+    from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.settlement import PositionSettlement
     from copytrade.domain.units import Millis
@@ -135,6 +137,7 @@ class Replay:
         self._clock = clock
         self._tokens: dict[int, str] = {}
         self._left_open: dict[UUID, ExecutionAttempt] = {}
+        self._booked: set[str] = set()
 
     async def run(self, entries: Iterable[Entry], *, cancels: Iterable[Closed] = ()) -> None:
         """Play all entries; `cancels` are endings of the session that we asked for ourselves."""
@@ -225,14 +228,28 @@ class Replay:
         self._ledger.hold_position(after)
         self._portfolio.settle(settled, after)
 
-    def _position(self, settlement: PositionSettlement) -> Position:
-        owner = (settlement.strategy_id, settlement.account_id, settlement.token_id)
-        held = (one for one in self._portfolio.positions() if one.token_id == settlement.token_id)
+    def _position(self, moved: PositionSettlement | ExecutionFill) -> Position:
+        owner = (moved.strategy_id, moved.account_id, moved.token_id)
+        held = (one for one in self._portfolio.positions() if one.token_id == moved.token_id)
         return next(held, Position(strategy_id=owner[0], account_id=owner[1], token_id=owner[2]))
 
     def _end_of_earlier(self, outcome: Outcome) -> None:
+        """Let an order that the session found open get what it got, and end when it did."""
+        if isinstance(outcome, Filled) and outcome.fill.attempt_id in self._left_open:
+            self._book_of_earlier(outcome.fill)
         if isinstance(outcome, Closed) and (attempt := self._left_open.pop(outcome.attempt_id, None)) is not None:
             self._portfolio.follow(replace(attempt, status=outcome.status))
+
+    def _book_of_earlier(self, fill: ExecutionFill) -> None:
+        if fill.venue_trade_id in self._booked or fill.settlement is Settlement.FAILED:
+            return
+        self._booked.add(fill.venue_trade_id)
+        attempt = self._left_open[fill.attempt_id]
+        attempt = replace(attempt, filled_shares=attempt.filled_shares + fill.shares)
+        self._left_open[fill.attempt_id] = attempt
+        after = apply_fill(self._position(fill), fill)
+        self._ledger.hold_position(after)
+        self._portfolio.book(Booked(attempt=attempt, position=after), fill)
 
     async def _cancel(self, closed: Closed) -> None:
         await self._clock.until(closed.done_at_ms)

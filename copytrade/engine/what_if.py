@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copytrade.domain.attempts import AttemptStatus, Decision
+from copytrade.domain.attempts import AttemptStatus, Decision, Settlement
 from copytrade.domain.attribution import worth
 from copytrade.domain.fills import Side
 from copytrade.domain.positions import cash_flow
@@ -105,24 +105,28 @@ class Totals:
 
 
 def copies(outcomes: Iterable[Outcome]) -> dict[UUID, Copied]:
-    """Return what came of each attempt, in the order they were made."""
+    """Return what came of each attempt, in the order they were made; a trade that failed is none."""
     made: dict[UUID, ExecutionAttempt] = {}
-    fills: dict[UUID, list[ExecutionFill]] = {}
+    booked: dict[UUID, dict[str, ExecutionFill]] = {}
     ended: dict[UUID, AttemptStatus] = {}
     sent: set[UUID] = set()
     for outcome in outcomes:
         match outcome:
             case Made(attempt=attempt):
                 made[attempt.id] = attempt
-                fills[attempt.id] = []
+                booked[attempt.id] = {}
             case Placed(attempt_id=attempt_id, is_sent=True):
                 sent.add(attempt_id)
-            case Filled(fill=fill) if fill.attempt_id in fills:
-                fills[fill.attempt_id].append(fill)
+            case Filled(fill=fill) if fill.attempt_id in booked:
+                booked[fill.attempt_id][fill.venue_trade_id] = fill
             case Closed(attempt_id=attempt_id, status=status):
                 ended[attempt_id] = status
             case _:
                 pass
+    fills = {
+        attempt_id: [fill for fill in trades.values() if fill.settlement is not Settlement.FAILED]
+        for attempt_id, trades in booked.items()
+    }
     return {
         attempt_id: Copied(
             attempt=attempt,

@@ -10,7 +10,7 @@ import pytest
 
 from copytrade.adapters.recording.codec import plain
 from copytrade.app.replaying import Replayed, recorded_settings, replay_entries
-from copytrade.domain.attempts import AttemptStatus, Decision, reason
+from copytrade.domain.attempts import AttemptStatus, Decision, Settlement, reason
 from copytrade.domain.carry import Carry
 from copytrade.domain.fills import Side
 from copytrade.domain.latency import Latency
@@ -23,6 +23,7 @@ from copytrade.engine.session import (
     Closed,
     Ended,
     Entry,
+    Filled,
     Gathered,
     Held,
     Made,
@@ -32,7 +33,7 @@ from copytrade.engine.session import (
 from copytrade.settings import Settings
 from copytrade.settings.replayed import replayed, shown, with_changes
 from copytrade.strategies.copy import CopyFacts
-from tests.ledger_facts import an_attempt
+from tests.ledger_facts import an_attempt, an_execution
 from tests.makers import NOW_MS, YES, a_book, a_fill, a_leader, a_market, a_view, micro, recorded
 
 HELD = Position(
@@ -167,6 +168,42 @@ def test_an_order_left_open_by_an_earlier_life_keeps_its_shares_until_it_ended()
 
     assert sold(a_session(held=held))[1] == micro("10")
     assert sold(a_session(ended, held=held))[1] == micro("40")
+
+
+def test_what_such_an_order_still_got_is_held_once() -> None:
+    bought = an_attempt(recorded(a_fill(tx_hash="0x" + "7b" * 32)), status=AttemptStatus.SUBMITTED)
+    held = Held(at_ms=NOW_MS, positions=(HELD,), open_attempts=(bought,))
+    fill = an_execution(bought, shares="7")
+    first = Filled(at_ms=NOW_MS + 20, fill=replace(fill, settlement=Settlement.MATCHED))
+    failed = Filled(at_ms=NOW_MS + 21, fill=replace(fill, venue_trade_id="another", settlement=Settlement.FAILED))
+
+    assert sold(a_session(first, replace(first, fill=fill), failed, held=held))[1] == micro("47")
+
+
+def test_a_live_session_is_played_again_on_paper() -> None:
+    def live(entry: Entry) -> Entry:
+        match entry:
+            case Began():
+                return replace(entry, mode="live", account_id="live-0x1")
+            case Held(positions=positions):
+                return replace(entry, positions=tuple(replace(one, account_id="live-0x1") for one in positions))
+            case _:
+                return entry
+
+    bought = replace(an_attempt(SOLD), account_id="live-0x1")
+    fill = replace(an_execution(bought, shares="7"), settlement=Settlement.MATCHED)
+    mined = replace(fill, settlement=Settlement.CONFIRMED)
+    void = replace(fill, venue_trade_id="another", settlement=Settlement.FAILED)
+    did = [Made(at_ms=NOW_MS + 110, attempt=bought, carry=None)]
+    did += [Filled(at_ms=NOW_MS + 120, fill=one) for one in (fill, void, mined)]
+    session = [live(entry) for entry in a_session()]
+
+    again = replay_entries(lambda: iter([*session[:-1], *did, session[-1]]), {})
+
+    recorded, replayed = ([getattr(one, side) for one in again.copies] for side in ("recorded", "replayed"))
+    assert [one.shares for one in recorded if one] == [micro("7")]
+    assert [(one.attempt.account_id, one.shares) for one in replayed if one] == [("live-0x1", micro("40"))]
+    assert not again.must_be_equal
 
 
 def test_a_leaders_own_rules_are_those_of_the_session() -> None:
