@@ -15,6 +15,7 @@ import contextlib
 import gc
 import os
 import random
+import re
 import statistics
 import sys
 import time
@@ -38,6 +39,7 @@ HASH = "56621a121a47ed9333273e21c83b660cff37ae50"
 EPOCH_MS = 1_790_000_000_000
 CHANGES_PER_SECOND = 100
 LEVELS = 100
+MINUTES = 40
 RECORDED = "ws/opentape_polymarket_ws_20260907.jsonl"
 
 
@@ -202,25 +204,64 @@ def quiet_gc() -> Iterator[None]:
         gc.enable()
 
 
-def compare(name: str, ours: Callable[[], float], stream: Sequence[bytes], *, rounds: int = ROUNDS) -> float:
+def compare(name: str, stream: Sequence[bytes]) -> float:
     """Print both times per frame, rounds interleaved, and return the ratio of the best."""
-    bare, frames = decoded(stream), len(stream) - 1
-    taken = [(ours(), bare()) for _ in range(rounds)]
-    ours_us, bare_us = (min(column) / frames * 1e6 for column in zip(*taken, strict=True))
-    size = statistics.mean(map(len, stream[1:]))
+    ours, bare = applied(stream), decoded(stream)
+    return show(name, stream[1:], [(ours(), bare()) for _ in range(ROUNDS)], len(stream) - 1)
+
+
+def show(name: str, stream: Sequence[bytes], rounds: Sequence[tuple[float, float]], frames: int) -> float:
+    """Print and return the ratio of the best of our times to that of the bare ones."""
+    ours_us, bare_us = (min(column) / frames * 1e6 for column in zip(*rounds, strict=True))
+    size = statistics.mean(map(len, stream))
     print(f"{name:<15} {size:6.0f} B  ours {ours_us:6.2f} us  msgspec alone {bare_us:6.2f} us", end="  ")
     print(f"ratio {ours_us / bare_us:.2f}")
     return ours_us / bare_us
 
 
+def minutes(stream: Sequence[bytes]) -> list[list[bytes]]:
+    """Return a recorded minute again and again, each time later by as long as it lasted."""
+    stamps = sorted({int(stamp) for frame in stream for stamp in re.findall(rb'"timestamp":"([0-9]{13})"', frame)})
+    lasted = stamps[-1] - stamps[0] + 1
+
+    def later(frame: bytes, times: int) -> bytes:
+        return re.sub(
+            rb'"timestamp":"([0-9]{13})"', lambda found: b'"timestamp":"%d"' % (int(found[1]) + times * lasted), frame
+        )
+
+    return [[later(frame, times) for frame in stream] for times in range(MINUTES)]
+
+
 def compare_recorded() -> float | None:
-    """Do the same on the recorded stream of a real market, if there is one."""
+    """Compare on the recorded stream of a real market, if there is one, after the first snapshots of each minute."""
     if (folder := os.environ.get("RECORDED_DATA")) is None:
         print("recorded        left out: RECORDED_DATA names no folder")
         return None
     stream = [line for line in Path(folder, RECORDED).read_bytes().splitlines() if line.strip()]
     yes, no = (book["asset_id"] for book in msgspec.json.decode(stream[0]))
-    return compare("recorded", applied(stream, (yes, no)), stream, rounds=40 * ROUNDS)
+    played, decode = minutes(stream), msgspec.json.Decoder().decode
+
+    def ours() -> float:
+        clock = SteppedClock()
+        feed, shelf = make_feed(clock)
+        shelf.add(yes, no)
+        return each_minute(feed.apply_frame, feed.apply_frame, clock)
+
+    def each_minute(first: Callable[[bytes], object], then: Callable[[bytes], object], clock: SteppedClock) -> float:
+        taken = 0.0
+        with quiet_gc():
+            for snapshots, *frames in played:
+                first(snapshots)
+                started = time.thread_time()
+                for frame in frames:
+                    clock.now += 10
+                    then(frame)
+                taken += time.thread_time() - started
+        return taken
+
+    frames = MINUTES * (len(stream) - 1)
+    rounds = [(ours(), each_minute(decode, decode, SteppedClock())) for _ in range(ROUNDS)]
+    return show("recorded", stream[1:], rounds, frames)
 
 
 def measure_past(stream: list[bytes]) -> None:
@@ -272,7 +313,7 @@ def main() -> int:
         ("a trade in 28", tape(changes, seed=4, trade_every=28)),
         ("a trade each", tape(changes // 20, seed=2, trade_every=1)),
     ):
-        ratios.append(compare(name, applied(stream), stream))
+        ratios.append(compare(name, stream))
     if (recorded := compare_recorded()) is not None:
         ratios.append(recorded)
     measure_past(tape(60 * CHANGES_PER_SECOND, seed=5))

@@ -53,7 +53,7 @@ class Feed:
     ) -> None:
         """Apply frames to the books of a shelf."""
         self._shelf = shelf
-        self._now_ms = shelf.now_ms
+        self._wall_ms = shelf.clock.now_ms
         self._outcomes = shelf.outcomes
         self._counters = shelf.counters
         self._note = note
@@ -90,13 +90,17 @@ class Feed:
             or tracked.socket is not source
         ):
             return self._apply_any(frame, source)
-        at_ms = self._now_ms()
+        shelf, at_ms = self._shelf, self._wall_ms()
+        if at_ms >= shelf.last_at_ms:
+            shelf.last_at_ms = at_ms
+        else:
+            at_ms = shelf.last_at_ms
         if tracked.book.try_change(quote, size, message.timestamp, at_ms):
             tracked.carried = frame
             if tracked.waiters:
                 tracked.wake()
         else:
-            self._shelf.move(tracked, {quote: size}, frame, message.timestamp, at_ms)
+            shelf.move(tracked, {quote: size}, frame, message.timestamp, at_ms)
         return True
 
     def _says_the_same(self, frame: bytes, source: MarketSocket | None) -> bool:

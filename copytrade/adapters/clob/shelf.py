@@ -56,14 +56,15 @@ class Shelf:
         self.tape = Tape(history_ms=history_ms)
         self.terms: dict[str, Terms] = {}
         """By condition, of the markets whose books were seen."""
-        self._clock = clock
+        self.clock = clock
         self._history_ms = history_ms
         self._note = note
         self._on_doubt = on_doubt
         self._on_parted = on_parted
         self._parted: set[str] = set()
         self._revision_floor = 0
-        self._last_at_ms: Millis = 0
+        self.last_at_ms: Millis = 0
+        """The newest instant that was given to a state."""
 
     def add(self, token_id: str, twin_id: str | None = None) -> Outcome:
         """Make room for a token: on the book of its twin if there is one, else on a new one for both."""
@@ -73,7 +74,7 @@ class Shelf:
         if held is not None and not held.twin_id:
             outcome = self.outcomes[token_id] = held.tracked.pair_with(token_id)
             return outcome
-        now = self._clock.monotonic_ms()
+        now = self.clock.monotonic_ms()
         tracked = Tracked(token_id, history_ms=self._history_ms, revision=self._revision_floor, now=now)
         if twin_id is not None and held is None:
             tracked.pair_with(twin_id)
@@ -98,10 +99,10 @@ class Shelf:
 
     def now_ms(self) -> Millis:
         """Return the wall clock, held where it would go back: the history is in its order."""
-        at_ms = self._clock.now_ms()
-        if at_ms < self._last_at_ms:
-            return self._last_at_ms
-        self._last_at_ms = at_ms
+        at_ms = self.clock.now_ms()
+        if at_ms < self.last_at_ms:
+            return self.last_at_ms
+        self.last_at_ms = at_ms
         return at_ms
 
     def absorb(
@@ -190,7 +191,7 @@ class Shelf:
 
     def doubt(self, tracked: Tracked, why: str) -> None:
         """Throw a book away that cannot be right, and have it got anew."""
-        tracked.doubted_at = self._clock.monotonic_ms()
+        tracked.doubted_at = self.clock.monotonic_ms()
         log.warning("books.doubted", token_id=tracked.token_id, why=why)
         self._note("BOOK_DOUBTED", {"token_id": tracked.token_id, "why": why})
         self.lose(tracked)
@@ -217,7 +218,7 @@ class Shelf:
             self._note("BOOK_MISMATCH", {"token_id": tracked.token_id, "what": what})
             self.doubt(tracked, what)
         else:
-            tracked.ask_again_at = self._clock.monotonic_ms()
+            tracked.ask_again_at = self.clock.monotonic_ms()
 
     def _late(self, tracked: Tracked, venue_ts_ms: Millis) -> None:
         """Drop a message older than the book: a snapshot may include it, otherwise the order is broken."""

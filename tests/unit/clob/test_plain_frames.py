@@ -21,10 +21,12 @@ STAMP = 1_790_000_000_000
 
 
 class FixedClock(VirtualClock):
-    """A clock that stands still."""
+    """A clock that stands still unless it is moved."""
+
+    now = STAMP
 
     def now_ms(self) -> int:
-        return STAMP
+        return self.now
 
     def monotonic_ms(self) -> int:
         return 0
@@ -38,8 +40,9 @@ class Bench:
     parted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.clock = FixedClock()
         self.shelf = Shelf(
-            clock=FixedClock(),
+            clock=self.clock,
             history_ms=60_000,
             note=lambda code, detail: None,
             on_doubt=lambda tracked: self.doubted.append(tracked.token_id),
@@ -162,6 +165,19 @@ def test_several_changes_in_one_message_are_read_both_ways() -> None:
 
     assert bench.levels == {1: MICRO, -999_999: MICRO, 400_000: 5 * MICRO, -700_000: 7 * MICRO}
     assert bench.doubted == []
+
+
+def test_the_past_stays_in_order_when_the_clock_goes_back() -> None:
+    bench = Bench()
+    book = bench.shelf.books[YES].book
+    for number, now in enumerate((STAMP + 10, STAMP + 5, STAMP + 20, STAMP + 1), start=1):
+        bench.clock.now = now
+        bench.feed.apply_frame(frame_of(*told_twice(f"0.{number}", "1", of_twin=f"0.{10 - number}")))
+
+    assert [state.at_ms - STAMP for state in book.states_after(book.revision - 4)] == [10, 10, 20, 20]
+    before_twenty = book.book_at(STAMP + 19)
+    assert before_twenty is not None
+    assert [level.price for level in before_twenty.bids] == [200_000, 100_000, 1]
 
 
 @pytest.mark.parametrize(
