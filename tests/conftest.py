@@ -11,6 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 
 pytest_plugins = ("tests.postgres",)
 
@@ -21,6 +22,13 @@ IN_CI = os.environ.get("CI", "").lower() == "true"
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
 
 NO_RECORDED_DATA = "RECORDED_DATA is not set"
+
+
+@pytest.fixture(autouse=True)
+def _log_where_logs_go() -> Iterator[None]:
+    """Forget after each test where it had logs written: a captured stream is closed with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 class NetworkUsedError(RuntimeError):

@@ -93,7 +93,9 @@ class Trial:
             "SELECT last_processed_block AS n FROM polygon_cursor WHERE leader_address = '*' AND exchange_address = '*'"
         )
         busy = self.database.rows("SELECT 1 FROM execution_attempt WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIAL')")
-        return bool(at) and at[0]["n"] >= newest and not busy and not self._without_one_attempt()
+        unmet = self.database.rows("SELECT 1 FROM leader_fill WHERE order_hash IS NULL AND orphaned_at IS NULL LIMIT 1")
+        is_read = bool(at) and at[0]["n"] >= newest and not unmet
+        return is_read and not busy and not self._without_one_attempt()
 
     def compare(self) -> None:
         """Hold what the worker kept against the venue's own record."""

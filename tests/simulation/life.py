@@ -47,7 +47,7 @@ class Life(Notifier):
         self.number = number
         self._settings = settings
         self._ledger = MortalLedger(storage.ledger, disk, rng, stamps=stamps, clock=clock, deaths=deaths)
-        self._network = Network(venue, second_node, journal, conditions, random.Random(rng.random()))
+        self._network = Network(venue, journal, conditions, second_node=second_node, rng=random.Random(rng.random()))
         self._clock = clock
         self._listener = listener
         self._chronicle = chronicle

@@ -78,13 +78,19 @@ class Network(httpx.AsyncBaseTransport):
     """One machine's way to the venue. A dead one (`cut`) carries nothing any more, in either direction."""
 
     def __init__(
-        self, venue: LocalVenue, second_node: SecondNode, journal: Journal, conditions: Conditions, rng: random.Random
+        self,
+        venue: LocalVenue,
+        journal: Journal,
+        conditions: Conditions,
+        *,
+        second_node: SecondNode | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self._venue = venue
         self._second_node = second_node
         self._journal = journal
         self._conditions = conditions
-        self._rng = rng
+        self._rng = rng or random.Random(0)
         self._sockets: list[SimulatedSocket] = []
         self._is_cut = False
 

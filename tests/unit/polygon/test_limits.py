@@ -194,7 +194,7 @@ def test_a_long_read_says_how_far_it_is_every_few_seconds():
         async def tell(event: SourceEvent) -> None:
             told.append(event)
 
-        progress = Progress(tell, VirtualClock(), first=101, last=200, leaders=1)
+        progress = Progress(tell, VirtualClock(), code="HISTORY_PROGRESS", first=101, last=200, leaders=1)
         for done in range(110, 201, 10):
             await asyncio.sleep(TELL_EVERY_MS / 2_000)
             await progress.tell(done, fills=3)
