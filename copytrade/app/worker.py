@@ -14,6 +14,7 @@ from copytrade.app.money import build_money, open_feed
 from copytrade.app.notifying import build_alerts
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
+from copytrade.app.reconciling import build_chores
 from copytrade.app.risk import build_risk
 from copytrade.app.sources import (
     build_leader_events,
@@ -132,7 +133,7 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         transfers=build_transfers(settings, ledger, roll, outside, notes=notes),
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
-        chores={**guard.chores, "alerts": alerts.run},
+        chores={**guard.chores, "alerts": alerts.run, **build_chores(settings, parts, outside)},
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 

@@ -14,6 +14,7 @@ from copytrade.ports.accounts import AccountStore
 from copytrade.ports.attribution import AttributionStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
+from copytrade.ports.reconciliation import ReconciliationStore
 from copytrade.ports.risk import RiskStore
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskStore, Protocol):
+class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskStore, ReconciliationStore, Protocol):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:

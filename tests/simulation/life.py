@@ -19,6 +19,7 @@ from copytrade.sandbox.server import urls_of
 from tests.simulation.mortal import Disk, MortalLedger
 from tests.simulation.network import Conditions, Journal, Network
 from tests.virtual_time import VirtualClock
+from tests.witnesses import Audit
 
 SETTINGS = demo_settings(urls_of("127.0.0.1", 1), "sqlite:///never-opened.db")
 
@@ -39,6 +40,7 @@ class Life:
         chronicle: Chronicle | None = None,
     ) -> None:
         self._ledger = MortalLedger(ledger, disk, rng)
+        self._audit = Audit(ledger)
         self._network = Network(venue, journal, conditions)
         self._listener = listener
         self._chronicle = chronicle
@@ -54,7 +56,12 @@ class Life:
         return [] if error is None else list(_causes(error))
 
     async def _work(self) -> None:
-        outside = app.Outside(clock=VirtualClock(), transport=self._network, connect=self._network.connect)
+        outside = app.Outside(
+            clock=VirtualClock(),
+            transport=self._network,
+            connect=self._network.connect,
+            audit=self._audit,
+        )
         recording = None if self._chronicle is None else Recording(self._chronicle, SETTINGS, outside.clock)
         ledger = cast("Ledger", self._ledger)
         async with app.build_worker(SETTINGS, ledger, outside, recording=recording) as worker:
