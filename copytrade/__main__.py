@@ -23,6 +23,7 @@ from copytrade.cli import (
     halting,
     limits,
     reading,
+    reconciling,
     replaying,
     service,
     statistics,
@@ -59,6 +60,7 @@ def build() -> typer.Typer:
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)
     verbs.command("audit")(auditing.audit)
+    verbs.command("reconcile")(reconciling.reconcile)
     verbs.command("doctor")(doctor.doctor)
     verbs.command("stats")(statistics.stats)
     verbs.command("explain")(explaining.explain)

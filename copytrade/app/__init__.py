@@ -9,6 +9,7 @@ from copytrade.app.metrics import open_observatory
 from copytrade.app.operating import limits_in_force, operator
 from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
+from copytrade.app.reconciling import open_reconciler
 from copytrade.app.recording import open_recording
 from copytrade.app.replaying import Replayed, replay
 from copytrade.app.sources import POLYGON_CHAIN_ID
@@ -32,6 +33,7 @@ __all__ = [
     "open_ledger",
     "open_observatory",
     "open_rank",
+    "open_reconciler",
     "open_recording",
     "open_reports",
     "open_statistics",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from copytrade.ports.clock import Clock
+    from copytrade.ports.reconciliation import LedgerAudit
 
 VENUE_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 USER_AGENT: Final = "copytrade/0 (+python-httpx)"
@@ -27,6 +28,8 @@ class Outside:
     clock: Clock = field(default_factory=SystemClock)
     transport: httpx.AsyncBaseTransport | None = None
     connect: Callable[[str], Awaitable[Any]] | None = None
+    audit: LedgerAudit | None = None
+    """What audits the ledger, where that is not a database."""
 
 
 def system_clock() -> Clock:

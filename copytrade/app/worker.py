@@ -14,6 +14,7 @@ from copytrade.app.money import build_money, open_feed
 from copytrade.app.notifying import build_alerts
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
+from copytrade.app.reconciling import build_chores
 from copytrade.app.risk import build_risk
 from copytrade.app.sources import (
     build_leader_events,
@@ -146,7 +147,7 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
         comparison=build_comparison(parts.executor, guard.risk.halts, ledger=ledger, notes=notes, clock=clock),
-        chores={**guard.chores, "alerts": alerts.run},
+        chores={**guard.chores, "alerts": alerts.run, **build_chores(settings, parts, outside)},
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 

@@ -59,6 +59,7 @@ async def _status(*, as_json: bool) -> None:
     print_pairs("open positions", {"count": found["open_positions"], **found["positions_by_state"]})
     _print_rows("race of the sources", found["race"])
     _print_rows("cursors", found["cursors"])
+    _print_rows("comparisons with the chain", found["reconciliations"])
     events = [{**row, "detail": json.dumps(row["detail"], default=str)[:100]} for row in found["events"]]
     _print_rows("last events", [{name: row[name] for name in ("at", "code", "detail")} for row in events])
 

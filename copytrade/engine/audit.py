@@ -28,6 +28,9 @@ GRACE_MS: Final = 60_000
 CHAIN_GRACES: Final = 10
 """So many graces for what the chain must settle first: a node that lags has blocks proved again from below."""
 TELL_EVERY: Final = 100_000
+FORGOTTEN: Final = "a fill that was forgotten"
+STILL_WAITS: Final = "a fill that still waits"
+NEVER_PROVED: Final = "blocks that were never proved"
 
 _SENT: Final = frozenset({"SUBMITTED", "PARTIAL", "FILLED"})
 _NEVER_SENT: Final = frozenset({"SKIPPED", "PENDING"})
@@ -134,11 +137,9 @@ class _Audit:
         for row in rows:
             waits_ms = self._rules.now_ms - row.stored_ms
             if not row.awaits_decision:
-                yield _breach(Invariant.DISPOSED, "a fill that was forgotten", row.id, tx_hash=row.tx_hash)
+                yield _breach(Invariant.DISPOSED, FORGOTTEN, row.id, tx_hash=row.tx_hash)
             elif row.is_confirmed and waits_ms > self._rules.grace_ms:
-                yield _breach(
-                    Invariant.DISPOSED, "a fill that still waits", row.id, tx_hash=row.tx_hash, seconds=waits_ms // 1000
-                )
+                yield _breach(Invariant.DISPOSED, STILL_WAITS, row.id, tx_hash=row.tx_hash, seconds=waits_ms // 1000)
 
     def _cursors(self) -> Iterator[Breach]:
         for row in self._watched("cursors", self._evidence.cursors(), Invariant.BLOCKS_COVERED):
@@ -168,8 +169,8 @@ class _Audit:
         """Name the blocks from a range to `last`, if there are any and nobody is at work on them."""
         if below is None or last <= below.to_block or not self._is_over(below.proved_ms):
             return
-        what, blocks = "blocks that were never proved", last - below.to_block
-        yield _breach(Invariant.BLOCKS_COVERED, what, f"{below.to_block + 1}-{last}", blocks=blocks)
+        blocks = last - below.to_block
+        yield _breach(Invariant.BLOCKS_COVERED, NEVER_PROVED, f"{below.to_block + 1}-{last}", blocks=blocks)
 
     def _is_over(self, since_ms: Millis) -> bool:
         """Whether what the chain must settle first has had its time."""

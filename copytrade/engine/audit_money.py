@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from copytrade.domain.folding import Fold
 from copytrade.domain.invariants import Breach, Invariant
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from copytrade.domain.units import Shares, Usdc
     from copytrade.ports.audit import EntryRow, Evidence, PositionRow, SettlementRow, Watched
 
+NOT_ITS_FOLD: Final = "a position that is not its fold"
+NOT_KEPT: Final = "a position that is not kept"
+CASH_DIFFERS: Final = "cash that is not what was moved"
+CASH_NOT_KEPT: Final = "an account whose cash is not kept"
 Owner: TypeAlias = "tuple[str, str, str]"
 
 
@@ -106,14 +110,14 @@ class MoneyAudit:
             expected = row.start_cash + self._moved.pop((row.strategy_id, row.account_id), 0)
             if row.cash != expected:
                 yield _breach(
-                    "cash that is not what was moved",
+                    CASH_DIFFERS,
                     f"{row.strategy_id}|{row.account_id}",
                     stored=format_micro(row.cash),
                     follows=format_micro(expected),
                 )
         for account, moved in self._moved.items():
             if moved:
-                yield _breach("an account whose cash is not kept", "|".join(account), moved=format_micro(moved))
+                yield _breach(CASH_NOT_KEPT, "|".join(account), moved=format_micro(moved))
 
     def _settlements(self) -> Iterator[Breach]:
         merged: dict[tuple[str, ...], tuple[Shares, Usdc]] = {}
@@ -177,14 +181,14 @@ def _execute(row: EntryRow, fold: Fold) -> Iterator[Breach]:
 def _compare(owner: Owner, fold: Fold, stored: PositionRow | None) -> Iterator[Breach]:
     follows = (fold.shares, fold.cost, fold.realized, fold.fees)
     if stored is None:
-        yield _breach("a position that is not kept", "|".join(owner), shares=format_micro(fold.shares))
+        yield _breach(NOT_KEPT, "|".join(owner), shares=format_micro(fold.shares))
     elif stored[3:] != follows:
         names = ("shares", "cost", "realized", "fees")
         pairs = zip(names, stored[3:], follows, strict=True)
         differing = {name: f"{format_micro(has)}/{format_micro(must)}" for name, has, must in pairs if has != must}
         yield Breach(
             invariant=Invariant.MONEY,
-            what="a position that is not its fold",
+            what=NOT_ITS_FOLD,
             subject="|".join(owner),
             detail=tuple(differing.items()),
         )

@@ -138,7 +138,7 @@ class Verify:
         found: list[Trade] = []
         is_agreed = True
         while first <= last:
-            part = await self._chain.read(account, first=first, limit=last)
+            part = await self._chain.read([account], first=first, limit=last)
             found += part.trades
             is_agreed = is_agreed and part.is_agreed
             first = part.last + 1

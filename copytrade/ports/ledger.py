@@ -15,6 +15,7 @@ from copytrade.ports.attribution import AttributionStore
 from copytrade.ports.copy_memory import CopyMemory
 from copytrade.ports.leader_events import LeaderEventStore
 from copytrade.ports.live_orders import LiveOrderStore
+from copytrade.ports.reconciliation import ReconciliationStore
 from copytrade.ports.risk import RiskStore
 
 if TYPE_CHECKING:
@@ -78,7 +79,16 @@ class Booked:
     position: Position
 
 
-class Ledger(LeaderEventStore, CopyMemory, AccountStore, AttributionStore, RiskStore, LiveOrderStore, Protocol):
+class Ledger(
+    LeaderEventStore,
+    CopyMemory,
+    AccountStore,
+    AttributionStore,
+    RiskStore,
+    LiveOrderStore,
+    ReconciliationStore,
+    Protocol,
+):
     """See the module: every write is one transaction."""
 
     async def add_leader(self, leader: Leader) -> bool:

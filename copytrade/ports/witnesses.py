@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
-    from copytrade.domain.fills import Side
+    from copytrade.domain.fills import Side, Sighting
     from copytrade.domain.units import Millis, Shares
 
 
@@ -18,22 +19,32 @@ class WitnessUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """One trade of an account, as far as every witness tells it; identical ones are real."""
+    """One trade of an account, as far as every witness tells it; identical ones are real.
+
+    `block_number` is what the chain tells beside, `fill_id` what our own tables call it.
+    """
 
     tx_hash: str
     token_id: str
     side: Side
     size: Shares
     at_ms: Millis
+    account: str = ""
+    block_number: int | None = None
+    fill_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainPart:
-    """What the blocks up to `last` held; `is_agreed` if two providers said so."""
+    """What the blocks up to `last` held; `is_agreed` if two providers said so.
+
+    `sightings` are the logs the trades stand on, as a source would report them.
+    """
 
     last: int
     trades: tuple[Trade, ...]
     is_agreed: bool
+    sightings: tuple[Sighting, ...] = ()
 
 
 class ChainWitness(Protocol):
@@ -51,8 +62,8 @@ class ChainWitness(Protocol):
         :raises WitnessUnavailableError: no node answers as it should.
         """
 
-    async def read(self, account: str, *, first: int, limit: int) -> ChainPart:
-        """Return an account's trades from a final block on, up to `limit` or as far as one answer reaches.
+    async def read(self, accounts: Sequence[str], *, first: int, limit: int) -> ChainPart:
+        """Return the trades of accounts from a final block on, up to `limit` or as far as one answer reaches.
 
         :raises WitnessUnavailableError: no node answers as it should.
         """

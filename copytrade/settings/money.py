@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings
 
-from copytrade.settings.values import Interval, as_micro
+from copytrade.settings.values import Interval, Milliseconds, as_micro
 
 ACCEPTED: Final[dict[str, str]] = {
     "paper_cash_usdc": "a decimal from 0 to 1000000000",
@@ -22,3 +22,4 @@ class MoneySettings(BaseSettings):
     paper_cash_usdc: Cash = 10_000_000_000
     paper_merge_sets: bool = True
     equity_interval_ms: Interval = 60_000
+    reconcile_interval_ms: Milliseconds = 3_600_000

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from typing import cast
 
 from copytrade import app
+from copytrade.adapters.memory import MemoryLedger
 from copytrade.app.recording import Recording
 from copytrade.domain.happenings import Happening
+from copytrade.domain.invariants import Breach
 from copytrade.ports.ledger import Ledger
 from copytrade.ports.notifier import Notifier
+from copytrade.ports.reconciliation import LedgerAudit
 from copytrade.ports.recording import Chronicle
 from copytrade.sandbox.inprocess import LocalVenue
 from copytrade.settings import Settings
@@ -21,6 +24,14 @@ from tests.simulation.host import PROCESS, HostClock, host_loop
 from tests.simulation.mortal import Disk, MortalLedger, Stamps
 from tests.simulation.network import Conditions, Journal, Network, SecondNode
 from tests.simulation.storage import Storage
+from tests.witnesses import Audit
+
+
+class _Unaudited(LedgerAudit):
+    """The rows of a file are judged by the checker."""
+
+    async def breaches(self) -> list[Breach]:
+        return []
 
 
 class Life(Notifier):
@@ -49,6 +60,7 @@ class Life(Notifier):
         self._ledger = MortalLedger(storage.ledger, disk, rng, stamps=stamps, clock=clock, deaths=deaths)
         self._network = Network(venue, journal, conditions, second_node=second_node, rng=random.Random(rng.random()))
         self._clock = clock
+        self._audit = Audit(storage.ledger) if isinstance(storage.ledger, MemoryLedger) else _Unaudited()
         self._listener = listener
         self._chronicle = chronicle
         self._living: asyncio.Task[None] | None = None
@@ -67,7 +79,9 @@ class Life(Notifier):
         return [] if error is None else list(_causes(error))
 
     async def _work(self) -> None:
-        outside = app.Outside(clock=self._clock, transport=self._network, connect=self._network.connect)
+        outside = app.Outside(
+            clock=self._clock, transport=self._network, connect=self._network.connect, audit=self._audit
+        )
         recording = None if self._chronicle is None else Recording(self._chronicle, self._settings, outside.clock)
         ledger = cast("Ledger", self._ledger)
         async with app.build_worker(self._settings, ledger, outside, recording=recording) as worker:

@@ -36,7 +36,7 @@ class Chain(ChainWitness):
     async def first_block_at(self, at_ms: int) -> int:
         return -(-at_ms // BLOCK_MS)
 
-    async def read(self, account: str, *, first: int, limit: int) -> ChainPart:
+    async def read(self, accounts: list[str], *, first: int, limit: int) -> ChainPart:
         last = min(limit, first + 9_999)
         found = tuple(one for one in self.kept if first <= one.at_ms // BLOCK_MS <= last)
         return ChainPart(last=last, trades=found, is_agreed=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import httpx
+
 from copytrade.adapters.data_api.decode import TradeRow, parse_row
 from copytrade.adapters.data_api.requests import ApiError, ApiUnavailable, DataApi
 from copytrade.adapters.feeds.trade_fields import MalformedError
@@ -19,8 +21,8 @@ RETRY_MS: Final = 1_000
 class DataApiWitness(TradeWitness):
     """Reads all pages; a row that makes no sense is an error, for it may hide a trade."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        self._api: Final = DataApi(url, clock=clock, transport=None)
+    def __init__(self, url: str, clock: Clock, *, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._api: Final = DataApi(url, clock=clock, transport=transport)
         self._clock: Final = clock
 
     async def close(self) -> None:

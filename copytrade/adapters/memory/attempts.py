@@ -39,10 +39,16 @@ class MemoryAttempts(MemoryFills):
         return orphaned
 
     async def refute(self, fill_ids: Sequence[UUID], *, now_ms: Millis) -> Orphaned:
-        known = [self.stored[fill_id] for fill_id in fill_ids if fill_id in self.stored]
-        without_log = [one for one in known if one.recorded.fill.place is None and one.orphaned_at_ms is None]
-        ordered = sorted(without_log, key=lambda one: (one.recorded.fill.fill_ts_ms, one.recorded.id))
-        return self._take_away(ordered, now_ms=now_ms)
+        without_log = [one for one in self._not_orphaned(fill_ids) if one.recorded.fill.place is None]
+        return self._take_away(without_log, now_ms=now_ms)
+
+    async def take_away(self, fill_ids: Sequence[UUID], *, now_ms: Millis) -> Orphaned:
+        return self._take_away(self._not_orphaned(fill_ids), now_ms=now_ms)
+
+    def _not_orphaned(self, fill_ids: Sequence[UUID]) -> list[StoredFill]:
+        known = (self.stored[fill_id] for fill_id in dict.fromkeys(fill_ids) if fill_id in self.stored)
+        left = [one for one in known if one.orphaned_at_ms is None]
+        return sorted(left, key=lambda one: (one.recorded.fill.fill_ts_ms, one.recorded.id))
 
     def _take_away(self, fills: list[StoredFill], *, now_ms: Millis) -> Orphaned:
         cancelled, already_sent = [], []
@@ -170,9 +176,12 @@ class MemoryAttempts(MemoryFills):
         return tuple(self._positions[owner] for owner in sorted(self._positions))
 
     def _move_cash(self, strategy_id: str, account_id: str, amount: Usdc) -> None:
-        empty = Balance(strategy_id=strategy_id, account_id=account_id, start_cash_usdc=0, cash_usdc=0)
-        known = self._balances.get((strategy_id, account_id), empty)
+        known = self._balance(strategy_id, account_id)
         self._balances[strategy_id, account_id] = replace(known, cash_usdc=known.cash_usdc + amount)
+
+    def _balance(self, strategy_id: str, account_id: str) -> Balance:
+        empty = Balance(strategy_id=strategy_id, account_id=account_id, start_cash_usdc=0, cash_usdc=0)
+        return self._balances.get((strategy_id, account_id), empty)
 
     def _cancel_orphaned(self, attempt: ExecutionAttempt, *, at_ms: Millis) -> ExecutionAttempt | None:
         if attempt.status is not AttemptStatus.PENDING:

@@ -50,6 +50,10 @@ INCIDENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "DRIFT_API_ONLY": ("fill",),
     "GAMMA_VERSION_MIX": (),
     "REORG_UNDER_COPY": ("attempts",),
+    "RESOLUTION_CONFLICT": ("condition_id",),
+    "MIGRATION_UNMAPPED": (),
+    "CASH_BELOW_ZERO": (),
+    "RECONCILE_DIFFERENCES": ("differences",),
     "DAILY_SUMMARY": ("day_began_ms", "strategy_id", "account_id"),
 }
 """What people are told, and what of its detail makes two of a kind the same incident; nothing is all of it."""

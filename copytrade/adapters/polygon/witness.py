@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
+
+import httpx
 
 from copytrade.adapters.feeds.quarantine import Quarantine
 from copytrade.adapters.polygon.dating import Pruned, first_block_at
@@ -40,11 +42,13 @@ class PolygonWitness(ChainWitness):
     async def first_block_at(self, at_ms: Millis) -> int:
         return await self._patiently(lambda: first_block_at(self._node, at_ms))
 
-    async def read(self, account: str, *, first: int, limit: int) -> ChainPart:
+    async def read(self, accounts: Sequence[str], *, first: int, limit: int) -> ChainPart:
         opening = await self._patiently(lambda: self._header(first))
-        wanted = self._reader.wanted([account], history=opening.timestamp_s < V1_END_S)
+        wanted = self._reader.wanted(accounts, history=opening.timestamp_s < V1_END_S)
         read = await self._patiently(lambda: self._reader.range(first, limit, wanted))
-        return ChainPart(last=read.last, trades=tuple(map(trade_of, read.sightings)), is_agreed=read.agreed)
+        return ChainPart(
+            last=read.last, trades=tuple(map(trade_of, read.sightings)), is_agreed=read.agreed, sightings=read.sightings
+        )
 
     async def _header(self, which: int | str) -> Header:
         header = await self._node.header(which)
@@ -66,7 +70,15 @@ class PolygonWitness(ChainWitness):
 def trade_of(sighting: Sighting) -> Trade:
     """Return what a sighting says, as witnesses say it."""
     fill = sighting.fill
-    return Trade(tx_hash=fill.tx_hash, token_id=fill.token_id, side=fill.side, size=fill.size, at_ms=fill.fill_ts_ms)
+    return Trade(
+        account=fill.leader,
+        tx_hash=fill.tx_hash,
+        token_id=fill.token_id,
+        side=fill.side,
+        size=fill.size,
+        at_ms=fill.fill_ts_ms,
+        block_number=None if fill.place is None else fill.place.block_number,
+    )
 
 
 @asynccontextmanager
@@ -78,6 +90,7 @@ async def open_witness(
     chain_id: int,
     clock: Clock,
     refused: Callable[[SourceEvent], None],
+    transport: httpx.AsyncBaseTransport | None,
 ) -> AsyncIterator[PolygonWitness]:
     """Open the witness; the second URL is asked first.
 
@@ -92,7 +105,7 @@ async def open_witness(
             if one is endpoint and (found := await chain_id_of(one)) != chain_id:
                 raise WrongChain(one.host, f"is on chain {found}, expected chain {chain_id}")
 
-    pool = Pool((*urls[1:], *urls[:1]), clock=clock, rng=random.Random(0), transport=None)
+    pool = Pool((*urls[1:], *urls[:1]), clock=clock, rng=random.Random(0), transport=transport)
     pool.guard(admit)
     node = Node(pool)
     reader = LogReader(

@@ -38,17 +38,24 @@ def orphan(connection: Connection, removed: FillsRemoved, *, now_ms: Millis) -> 
 
 def refute(connection: Connection, fill_ids: Iterable[UUID], *, now_ms: Millis) -> Orphaned:
     """Do the same with fills that no log was ever seen of."""
+    fills = [one for one in _not_orphaned(connection, fill_ids) if one.fill.place is None]
+    return _take_away(connection, fills, now_ms=now_ms)
+
+
+def take_away(connection: Connection, fill_ids: Iterable[UUID], *, now_ms: Millis) -> Orphaned:
+    """Do the same with fills, whatever was seen of them."""
+    return _take_away(connection, _not_orphaned(connection, fill_ids), now_ms=now_ms)
+
+
+def _not_orphaned(connection: Connection, fill_ids: Iterable[UUID]) -> list[RecordedFill]:
     fill = leader_fill.c
-    fills = [
+    return [
         recorded_fill_of(row)
         for ids in chunks(fill_ids)
         for row in connection.execute(
-            FILL_WITH_ADDRESS.where(fill.id.in_(ids), fill.block_number.is_(None), fill.orphaned_at.is_(None)).order_by(
-                fill.fill_ts, fill.id
-            )
+            FILL_WITH_ADDRESS.where(fill.id.in_(ids), fill.orphaned_at.is_(None)).order_by(fill.fill_ts, fill.id)
         )
     ]
-    return _take_away(connection, fills, now_ms=now_ms)
 
 
 def _take_away(connection: Connection, fills: list[RecordedFill], *, now_ms: Millis) -> Orphaned:

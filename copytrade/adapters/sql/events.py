@@ -30,11 +30,11 @@ def note_risk(connection: Connection, code: str, detail: Mapping[str, object], *
 
 
 def _append(connection: Connection, table: Table, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
-    values = {"id": _timed_id(at_ms), "code": code, "detail": json.dumps(detail, default=str), "at": at_ms}
+    values = {"id": timed_id(at_ms), "code": code, "detail": json.dumps(detail, default=str), "at": at_ms}
     connection.execute(insert(table).values(values))
 
 
-def _timed_id(at_ms: Millis) -> UUID:
+def timed_id(at_ms: Millis) -> UUID:
     """Return a random id that sorts by time (RFC 9562, version 7)."""
     random = secrets.randbits(74)
     high, low = random >> 62, random & (1 << 62) - 1

@@ -14,6 +14,7 @@ from copytrade.adapters.sql import leader_events, money_reports, risk_reports
 from copytrade.adapters.sql.columns import Instant
 from copytrade.adapters.sql.plain import PlainRow, iso, plain, plain_rows
 from copytrade.adapters.sql.race import race
+from copytrade.adapters.sql.reconciliation_tables import reconciliation
 from copytrade.adapters.sql.tables import (
     chain_head,
     execution_attempt,
@@ -44,6 +45,12 @@ _REASONS: Final = {
     "FROM execution_attempt a, json_array_elements(a.decision_reason) r GROUP BY 1 ORDER BY 1",
 }
 _NEWEST_EVENT: Final = (worker_event.c.at.desc(), worker_event.c.id.desc())
+
+_RECONCILIATIONS: Final = (
+    select(*(column for column in reconciliation.c if column.name not in {"id", "detail"}))
+    .order_by(reconciliation.c.at.desc(), reconciliation.c.id.desc())
+    .limit(3)
+)
 
 
 class SqlReports:
@@ -139,6 +146,7 @@ def _status(connection: Connection, *, now_ms: Millis) -> PlainRow:
         "positions_by_state": money_reports.states(connection),
         "cursors": _cursors(connection, now_ms=now_ms),
         "registry": _registry(connection),
+        "reconciliations": plain_rows(connection, _RECONCILIATIONS),
         "events": plain_rows(
             connection,
             select(worker_event).where(worker_event.c.code.not_in(UNTOLD)).order_by(*_NEWEST_EVENT).limit(EVENTS_SHOWN),

@@ -1,0 +1,163 @@
+"""`copytrade reconcile`: the chain against the Data API and our tables, and what can be put right."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from copytrade import app
+from copytrade.cli.following import AsJson
+from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.since import utc
+from copytrade.domain.reconciliation import Severity
+from copytrade.engine.verify import DAY_MS
+from copytrade.ports.leader_fills import SourceUnusableError
+from copytrade.ports.witnesses import WitnessUnavailableError
+from copytrade.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from copytrade.domain.leaders import Leader
+    from copytrade.domain.reconciliation import DayCount, LeaderCount, Reconciliation
+    from copytrade.domain.units import Millis
+    from copytrade.engine.repair import Repaired
+
+EXIT_FOUND: Final = 1
+SHOWN_MAX: Final = 100
+"""Differences that are printed; `--json` has all."""
+
+
+def reconcile(
+    leader: Annotated[str, typer.Option(help="One leader's address or label; else all that are enabled.")] = "",
+    day: Annotated[str, typer.Option(help="One UTC day, YYYY-MM-DD; else since followed, seven days at most.")] = "",
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be, then compare again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the chain, the Data API and our tables; exit 1 when they differ. Changes nothing without --repair."""
+    window = _day(day, now_ms=app.system_clock().now_ms()) if day else (None, None)
+    try:
+        found, repaired = asyncio.run(_reconcile(leader.strip(), window, repair=repair))
+    except WitnessUnavailableError as error:
+        raise SourceUnusableError(str(error)) from error
+    if as_json:
+        print_json(_as_json(found, repaired))
+    else:
+        _print(found, repaired)
+    if not found.is_ok:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _day(text: str, *, now_ms: Millis) -> tuple[Millis, Millis]:
+    """Return when a day begins and when the next one does."""
+    try:
+        begins = datetime.combine(date.fromisoformat(text.strip()), datetime.min.time(), tzinfo=UTC)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day; write 2026-11-01", param_hint="--day") from None
+    from_ms = int(begins.timestamp()) * 1_000
+    if from_ms > now_ms:
+        raise typer.BadParameter(f"{text} is still to come", param_hint="--day")
+    return from_ms, from_ms + DAY_MS
+
+
+async def _reconcile(
+    wanted: str, window: tuple[Millis | None, Millis | None], *, repair: bool
+) -> tuple[Reconciliation, Repaired | None]:
+    settings = load()
+    from_ms, to_ms = window
+    async with (
+        app.open_ledger(settings) as ledger,
+        app.open_reconciler(settings, ledger, tell=_progress) as reconciler,
+    ):
+        leaders = _chosen(await ledger.leaders(), wanted)
+        found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms)
+        repaired = await reconciler.repair.run(found) if repair and not found.is_ok else None
+        if repaired is not None and repaired.done:
+            found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms)
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
+    return found, repaired
+
+
+def _chosen(leaders: Sequence[Leader], wanted: str) -> list[Leader]:
+    enabled = [one for one in leaders if one.enabled]
+    if not wanted:
+        return enabled
+    chosen = [one for one in enabled if one.address == wanted.lower() or wanted in {one.label, one.address}]
+    if not chosen:
+        raise typer.BadParameter(f"{wanted} is no leader that we follow; see `leaders list`", param_hint="--leader")
+    return chosen
+
+
+def _progress(done: int, left: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rread {done} blocks, {left} to go ({100 * done // max(1, done + left)}%) ")
+        sys.stderr.flush()
+
+
+def _print(found: Reconciliation, repaired: Repaired | None) -> None:
+    columns = ["leader", "day", "blocks", "chain", "data api", "ledger", "providers"]
+    rows = (_cells(leader, day) for leader in found.leaders for day in leader.days)
+    print_table(f"fills from {utc(found.from_ms)} to {utc(found.to_ms)}", columns, rows, right="chain data_api ledger")
+    if repaired is not None:
+        for done in repaired.done:
+            print_line(f"repaired: {done}")
+        for left in repaired.left:
+            print_line(f"left: {left}")
+    for one in found.discrepancies[:SHOWN_MAX]:
+        told = " ".join(f"{name}={value}" for name, value in one.detail)
+        where = f"{one.kind} in {one.where_missing}: {one.leader or '-'} {one.tx_hash or '-'} {told}"
+        print_line(f"pending: {where}" if one.severity is Severity.PENDING else where)
+    if (more := len(found.discrepancies) - SHOWN_MAX) > 0:
+        print_line(f"and {more} more (--json has all)")
+    errors, pending = len(found.errors), len(found.discrepancies) - len(found.errors)
+    late = f", {pending} pending" if pending else ""
+    print_line(f"OK: nothing differs{late}" if found.is_ok else f"DIFFERS: {errors} differences{late}")
+
+
+def _cells(leader: LeaderCount, day: DayCount) -> list[object]:
+    return [
+        leader.label or leader.address,
+        utc(day.from_ms),
+        f"{day.from_block}-{day.to_block}",
+        day.chain,
+        day.data_api,
+        day.ledger,
+        "two agree" if day.is_agreed else "single source",
+    ]
+
+
+def _as_json(found: Reconciliation, repaired: Repaired | None) -> dict[str, Any]:
+    document = {
+        "ok": found.is_ok,
+        "window": {"from": utc(found.from_ms), "to": utc(found.to_ms)},
+        "leaders": [
+            {
+                "address": leader.address,
+                "label": leader.label,
+                "from": utc(leader.from_ms),
+                "days": [_day_json(day) for day in leader.days],
+            }
+            for leader in found.leaders
+        ],
+        "differences": [one.as_json() for one in found.discrepancies],
+    }
+    if repaired is not None:
+        document["repaired"] = {"done": repaired.done, "left": repaired.left}
+    return document
+
+
+def _day_json(day: DayCount) -> dict[str, Any]:
+    return {
+        "from": utc(day.from_ms),
+        "from_block": day.from_block,
+        "to_block": day.to_block,
+        "chain": day.chain,
+        "data_api": day.data_api,
+        "ledger": day.ledger,
+        "providers_agree": day.is_agreed,
+    }
