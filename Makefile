@@ -1,7 +1,7 @@
 # Everything a newcomer needs; the work is done by the scripts these call.
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo test sim bench fmt lock clean
+.PHONY: help setup demo test sim fuzz bench fmt lock clean
 
 help: ## Show this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ sim: ## Play seeded worlds with faults (SEEDS=500 FROM=0; ARGS=--planted shows t
 	scripts/setup dev
 	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),0) --from $(or $(FROM),0) $(ARGS)
 
+fuzz: ## Feed every reader of foreign input with bytes of any kind (SECONDS=60 for each; ARGS="--only chain")
+	scripts/setup dev
+	scripts/fuzz-tools
+	.venv/bin/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)
+
 bench: ## Measure the hot path against its bars and its peers (a few minutes)
 	scripts/setup dev
 	scripts/bench-peers
@@ -36,5 +41,5 @@ lock: ## Bring the locks in line with pyproject.toml (ARGS=--upgrade takes the n
 	scripts/setup dev
 
 clean: ## Remove .venv and everything the tools leave behind
-	rm -rf .venv .bench-venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .bench-venv .fuzz-venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,6 +45,8 @@ _ENV_FILE: Final = ".env"
 _URLS: Final = "http(s)://HOST... or ws(s)://HOST..., as the name says; several where the name allows it"
 _GROUPS: Final = (running, timing, copying, paper, money, risk, notifying, live)
 _ACCEPTED: Final = {name: words for group in _GROUPS for name, words in group.ACCEPTED.items()}
+_NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
+"""What the system makes of bytes that are no UTF-8."""
 _NEVER_SHOWN: Final = ("token", "webhook_url")
 """How the names of variables end whose values are never shown."""
 
@@ -74,6 +76,7 @@ def load() -> Settings:
 
     :raises ConfigurationError: a value does not parse, is out of bounds, or asks for what is not built.
     """
+    _refuse_what_is_no_text()
     try:
         settings = Settings()
     except ValidationError as error:
@@ -181,6 +184,12 @@ def _refuse_what_is_not_built() -> None:
     for name, value in _variables().items():
         if _NOT_YET.fullmatch(name) and name not in ours and value.strip():
             raise ConfigurationError(f"{name} is set, and this version does not apply it; unset it to go on")
+
+
+def _refuse_what_is_no_text() -> None:
+    for name, value in _variables().items():
+        if name.lower() in Settings.model_fields and _NOT_UTF8.search(value):
+            raise ConfigurationError(f"{name.upper()} is not UTF-8 text")
 
 
 def _sentence(error: ErrorDetails) -> str:

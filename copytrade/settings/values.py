@@ -107,7 +107,7 @@ def _bind(value: object) -> object:
 
 def _with_scheme(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
-        if not re.match(rf"({'|'.join(schemes)})://[^/\s]+", url):
+        if not re.fullmatch(rf"({'|'.join(schemes)})://[^/\s]\S*", url):
             raise ValueError(f"not a {' or '.join(schemes)} URL")
         return url.rstrip("/")
 

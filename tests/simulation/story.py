@@ -34,6 +34,9 @@ FAULTS_S = (25, 50)
 RECOVERY_S_MAX = 120
 BACKOFF_S_MAX = 32
 """Whoever failed last may wait so long before he tries again."""
+WARM_UP_S = 10
+LULLS_OF = 4
+"""One seed of so many has no lull."""
 CALM_S = 8
 REST_S_MAX = 60
 RESTART_S = 1.0
@@ -186,7 +189,7 @@ class _Story:
             self._breach(f"not recovered {RECOVERY_S_MAX} s after the faults stopped: {self._checker.unready()}")
         recovered_ms = self._now_ms() - healed_ms
         self._trouble.say(f"recovered after {recovered_ms} ms")
-        await asyncio.sleep(max(0, BACKOFF_S_MAX - recovered_ms / 1000))
+        await self._wait_out(max(0.0, BACKOFF_S_MAX - recovered_ms / 1000))
         await self._rest()
         for task in (keeping, judging):
             task.cancel()
@@ -209,6 +212,15 @@ class _Story:
             recovered_ms=recovered_ms,
             simulated_ms=self._now_ms(),
         )
+
+    async def _wait_out(self, seconds: float) -> None:
+        """Wait until the last failure is forgotten; mostly in a world that holds its breath, which costs nothing."""
+        lull_s = max(0.0, seconds - WARM_UP_S) if self._stage.seed % LULLS_OF else 0.0
+        flow = self._stage.world.flow
+        flow.pause(paused=True)
+        await asyncio.sleep(lull_s)
+        flow.pause(paused=False)
+        await asyncio.sleep(seconds - lull_s)
 
     async def _rest(self) -> None:
         """Copy for a while in calm weather; then let nothing new come, and judge what is left."""

@@ -88,6 +88,13 @@ def test_nothing_is_listened_on_if_the_address_is_empty(monkeypatch: pytest.Monk
     assert load().http_bind is None
 
 
+def test_a_value_that_is_no_text_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUBMIT_LATENCY_MS", "file:\udcf5")
+
+    with pytest.raises(ConfigurationError, match=r"^SUBMIT_LATENCY_MS is not UTF-8 text$"):
+        load()
+
+
 def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from copytrade.domain.market_events import MarketEvent
     from copytrade.domain.units import Millis, Shares
 
+PAYLOAD_CHARS_MAX: Final = 500
 SAMPLES_MAX: Final = 20
 """Quarantined frames whose text is kept in a note; later ones are only counted."""
 
@@ -153,7 +154,7 @@ class Feed:
                 self._shelf.doubt(tracked, "an unreadable message")
             return False
         self._counters.unknown_messages += 1
-        self._sample("UNKNOWN_MESSAGE", kind)
+        self._sample("UNKNOWN_MESSAGE", kind[:PAYLOAD_CHARS_MAX])
         return False
 
     def _heard(self, token_id: str, source: MarketSocket | None) -> Outcome | None:
@@ -223,7 +224,7 @@ class Feed:
 
     def _quarantine(self, code: str, payload: bytes) -> None:
         self._counters.malformed += 1
-        self._sample(code, payload[:500].decode(errors="replace"))
+        self._sample(code, payload[:PAYLOAD_CHARS_MAX].decode(errors="replace"))
 
     def _sample(self, what: str, payload: str) -> None:
         self._samples += 1

@@ -28,6 +28,8 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SIZE_LIMIT: Final = 2**63
 """The history keeps sizes in 64 bits."""
 EARLIEST_MS: Final = 10**12
+LATEST_MS: Final = 4 * 10**12
+"""A stamp beyond 2096 is in another unit or none; believed, it would make every later message an old one."""
 """Timestamps below this are seconds (the user channel's examples have both)."""
 
 
@@ -83,7 +85,7 @@ class PlainFrame(msgspec.Struct, gc=False):
     Of any other known kind there are no changes here; it is not worth an error, which would cost more than reading it.
     """
 
-    timestamp: Annotated[int, msgspec.Meta(ge=EARLIEST_MS)]
+    timestamp: Annotated[int, msgspec.Meta(ge=EARLIEST_MS, le=LATEST_MS)]
     event_type: Kind
     price_changes: tuple[PlainChange, PlainChange] | None = None
 
@@ -238,9 +240,11 @@ def _kind_of(part: bytes) -> str:
 def timestamp_ms(text: str) -> Millis:
     """Return a venue timestamp in milliseconds.
 
-    :raises ValueError: it is no number.
+    :raises ValueError: it is no time.
     """
     stamp = int(text)
+    if not 0 <= stamp <= LATEST_MS:
+        raise ValueError(f"not a time: {text[:30]!r}")
     return stamp if stamp >= EARLIEST_MS else stamp * 1000
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from copytrade.adapters.feeds.trade_fields import (
     AMOUNT_MAX,
@@ -20,6 +21,8 @@ from copytrade.adapters.feeds.trade_fields import (
 )
 from copytrade.domain.fills import LeaderFill, LeaderRole, Side, Sighting, Source
 from copytrade.domain.units import Millis, Price, Shares, Usdc, price_half_up
+
+_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
 class NotAnEnvelope(Exception):
@@ -152,7 +155,8 @@ def payload_of(row: object) -> str:
         return "{" + ",".join(f"{json.dumps(str(key))}:{payload_of(value)}" for key, value in row.items()) + "}"
     if isinstance(row, list):
         return "[" + ",".join(map(payload_of, row)) + "]"
-    return json.dumps(row, ensure_ascii=False)
+    # Half a character, which JSON may escape and UTF-8 has no form for, stays escaped: a database would refuse it.
+    return json.dumps(row, ensure_ascii=isinstance(row, str) and _HALF_CHARACTER.search(row) is not None)
 
 
 def _plain(number: Decimal) -> str:

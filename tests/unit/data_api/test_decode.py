@@ -43,6 +43,12 @@ def test_the_payload_keeps_every_number_as_it_was_written():
     assert '"price":0.30000000000000004' in row.payload
 
 
+def test_half_a_character_in_a_title_stays_escaped_because_no_database_takes_it():
+    row = parsed(title="half \ud800, \u00e9")
+
+    assert json.loads(row.payload.encode()) == a_row(title="half \ud800, \u00e9")
+
+
 @pytest.mark.parametrize("size", ["10", "10.0", "1e1", "10.000000"])
 def test_one_number_written_in_many_ways_has_one_key(size):
     body = json.dumps({"data": [a_row(size="SIZE")]}).replace('"SIZE"', size).encode()
