@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +51,8 @@ HEAD_EVERY_S = 2.0
 HEAD_AGE_MS = 62_000
 FOLLOWED_BEFORE_MS = 60_000
 
+NewSource = Callable[[SqlLedger, SystemClock, LedgerRoll], PolygonSource]
+
 RULES = CopyRules(
     copy_ratio=MICRO,
     max_usdc_per_trade=micro("100"),
@@ -82,19 +84,32 @@ def _follow(leaders: Sequence[str], connection: Connection, *, since_ms: int) ->
 
 
 @asynccontextmanager
-async def working(url: str, leaders: Sequence[str], books: BookStore | None = None) -> AsyncIterator[Working]:
-    """Run source, ingest and decide with these leaders until the block ends; on one still book if none are given."""
+async def working(
+    url: str,
+    leaders: Sequence[str],
+    books: BookStore | None = None,
+    *,
+    since_ms: int | None = None,
+    source: NewSource | None = None,
+) -> AsyncIterator[Working]:
+    """Run source, ingest and decide with these leaders until the block ends; on one still book if none are given.
+
+    The leaders are followed since a minute ago, or since `since_ms`; `source` makes another one than frames that are
+    pushed.
+    """
     async with open_database(url) as database:
         ledger, clock = SqlLedger(database), SystemClock()
-        await database.write(partial(_follow, leaders, since_ms=clock.now_ms() - FOLLOWED_BEFORE_MS))
+        since_ms = clock.now_ms() - FOLLOWED_BEFORE_MS if since_ms is None else since_ms
+        await database.write(partial(_follow, leaders, since_ms=since_ms))
         roll = LedgerRoll(ledger, clock)
         await roll.refresh()
         stamp_s = (clock.now_ms() - HEAD_AGE_MS) // 1000
         frames: asyncio.Queue[str] = asyncio.Queue()
         orders: asyncio.Queue[Approved] = asyncio.Queue(maxsize=1_000)
         ingest, decide = _stages(ledger, clock, roll, orders, books or await _still_book())
+        read = source(ledger, clock, roll) if source else _source(ledger, clock, roll, frames, stamp_s=stamp_s)
         tasks = [
-            asyncio.create_task(ingest.run("polygon", _source(ledger, clock, roll, frames, stamp_s=stamp_s))),
+            asyncio.create_task(ingest.run("polygon", read)),
             asyncio.create_task(decide.run()),
             asyncio.create_task(_beat(frames, stamp_s)),
         ]

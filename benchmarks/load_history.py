@@ -1,0 +1,79 @@
+"""A start over very much history: until the worker is ready, with orders that the last life left open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, make_url, select, text, update
+
+from benchmarks import many_fills
+from benchmarks.measuring import Kind
+from benchmarks.measuring_loads import Held
+from copytrade import app
+from copytrade.adapters.sql.engine import open_database
+from copytrade.adapters.sql.tables import execution_attempt
+from copytrade.cli.demonstration import demo_settings
+from copytrade.sandbox.server import urls_of
+
+FILLS_SHORT, FILLS_LONG = 100_000, 1_000_000
+OPEN_ORDERS = 10_000
+READY_S_MAX = {FILLS_SHORT: 15.0, FILLS_LONG: 60.0}
+KB_A_FILL_MAX = 6.0
+
+
+def measure(kind: Kind, *, long: bool) -> Iterator[Held]:
+    """Yield how long a start takes, and what a fill takes on the disk with all that came of it."""
+    fills = FILLS_LONG if long else FILLS_SHORT
+    url = kind.new()
+    asyncio.run(many_fills.store(url, fills, tell=lambda _: None))
+    kilobytes = asyncio.run(_size_kb(url)) / fills
+    what = f"{kind.name}: a fill with its attempt and execution"
+    yield Held(what=what, figure=kilobytes, unit="kB", bound=KB_A_FILL_MAX)
+    seconds, left = asyncio.run(_start(url))
+    what = f"{kind.name}: ready over {fills:,} fills, {OPEN_ORDERS:,} open orders"
+    yield Held(what=what, figure=seconds, unit="s", bound=READY_S_MAX[fills])
+    yield Held(what=f"{kind.name}: orders still open then", figure=left, unit="orders", bound=0)
+
+
+async def _start(url: str) -> tuple[float, int]:
+    """Return the seconds from opening the ledger until the worker has settled what was open, and how much is left."""
+    async with open_database(url) as database:
+        await database.write(_reopen)
+    settings = demo_settings(urls_of("127.0.0.1", 9), url)
+    begun = time.monotonic()
+    async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
+        running = asyncio.create_task(worker.run())
+        while await ledger.open_attempts() and not running.done():
+            await asyncio.sleep(0.1)
+        seconds = time.monotonic() - begun
+        left = len(await ledger.open_attempts())
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return seconds, left
+
+
+def _reopen(connection: Connection) -> None:
+    """Let the newest attempts be open, as a death leaves them."""
+    newest = (
+        select(execution_attempt.c.id)
+        .where(execution_attempt.c.decision == "TRADE")
+        .order_by(execution_attempt.c.created_at.desc())
+        .limit(OPEN_ORDERS)
+    )
+    connection.execute(
+        update(execution_attempt).where(execution_attempt.c.id.in_(newest)).values(status="PARTIAL", done_at=None)
+    )
+
+
+async def _size_kb(url: str) -> float:
+    if make_url(url).get_backend_name() == "sqlite":
+        path = Path(str(make_url(url).database))
+        return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e3
+    async with open_database(url) as database:
+        query = text("SELECT pg_database_size(current_database())")
+        return await database.read(lambda connection: connection.execute(query).scalar_one()) / 1e3
+
+
