@@ -63,7 +63,7 @@ class Repair:
         await self._prove(_of(found, Kind.MISSING_BLOCKS), repaired)
         await self._read_again(_of(found, Kind.MISSING_FILL), repaired)
         await self._take_away([*_of(found, Kind.EXTRA_FILL), *_of(found, Kind.DUPLICATE_FILL)], found, repaired)
-        await self._map(_of(found, Kind.UNMAPPED_TOKEN), repaired)
+        await self._map([one for one in found.discrepancies if one.kind is Kind.UNMAPPED_TOKEN], repaired)
         await self._have_decided(_of(found, Kind.UNDECIDED_FILL), repaired)
         await self._end(_of(found, Kind.OPEN_ATTEMPT), repaired)
         await self._refold(_of(found, Kind.POSITION_MISMATCH), repaired)
