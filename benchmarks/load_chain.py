@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ from copytrade.adapters.sql.engine import open_database
 from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.adapters.sql.tables import leader_fill
 from copytrade.adapters.system import SystemClock
+from copytrade.domain.fills import Source
 from copytrade.engine.roll import LedgerRoll
 from copytrade.ports.leader_fills import Cursor, CursorScope, FillsSeen
-from copytrade.domain.fills import Source
 from tests.unit.polygon.fake_chain import Block, FakeChain
 from tests.unit.polygon.raw_logs import STANDARD
 
@@ -78,7 +77,8 @@ def measure(kind: Kind, *, long: bool) -> Iterator[Held]:
     seconds, stored, calls = asyncio.run(_catch_up(kind, blocks, fills))
     what = f"{kind.name}: {blocks:,} blocks, {fills:,} fills caught up with"
     yield Held(what=what, figure=seconds, unit="s", bound=CAUGHT_UP_S_MAX / part)
-    yield Held(what=f"{kind.name}: fills stored and decided of {fills:,}", figure=stored, unit="fills", bound=fills, is_least=True)
+    what = f"{kind.name}: fills stored and decided"
+    yield Held(what=what, figure=stored, unit="fills", bound=fills, is_least=True)
     yield Held(what=f"{kind.name}: calls to the node", figure=calls, unit="calls")
 
 

@@ -65,7 +65,7 @@ async def _send(path: Working, stream: list[str], sent: list[float]) -> None:
 
 
 async def _take(path: Working, count: int, taken: list[float]) -> None:
-    """Fills of one token are decided in their order, and all are of one token here."""
+    """Take them as they come: fills of one token are decided in their order, and all are of one token here."""
     for _ in range(count):
         await asyncio.wait_for(path.orders.get(), 60)
         taken.append(time.perf_counter())

@@ -21,6 +21,7 @@ from copytrade.sandbox.server import urls_of
 FILLS_SHORT, FILLS_LONG = 100_000, 1_000_000
 OPEN_ORDERS = 10_000
 READY_S_MAX = {FILLS_SHORT: 15.0, FILLS_LONG: 60.0}
+LOOK_EVERY_S = 0.2
 KB_A_FILL_MAX = 6.0
 
 
@@ -46,10 +47,11 @@ async def _start(url: str) -> tuple[float, int]:
     begun = time.monotonic()
     async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
         running = asyncio.create_task(worker.run())
-        while await ledger.open_attempts() and not running.done():
-            await asyncio.sleep(0.1)
+        left = OPEN_ORDERS
+        while left and not running.done():
+            await asyncio.wait([running], timeout=LOOK_EVERY_S)
+            left = len(await ledger.open_attempts())
         seconds = time.monotonic() - begun
-        left = len(await ledger.open_attempts())
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     return seconds, left
@@ -75,5 +77,3 @@ async def _size_kb(url: str) -> float:
     async with open_database(url) as database:
         query = text("SELECT pg_database_size(current_database())")
         return await database.read(lambda connection: connection.execute(query).scalar_one()) / 1e3
-
-

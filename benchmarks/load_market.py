@@ -20,16 +20,17 @@ from websockets.exceptions import ConnectionClosed
 
 from benchmarks.book_load import change, full
 from benchmarks.measuring import lags, percentile
-from benchmarks.measuring_loads import Held
+from benchmarks.measuring_loads import Held, until
 from copytrade.adapters.clob.bookstore import BookSource, ClobBookStore
 from copytrade.adapters.system import SystemClock
-from copytrade.domain.units import MICRO, parse_micro
+from copytrade.domain.units import parse_micro
 
 TOKENS = 400
 STEADY_PER_S, BURST_PER_S = 2_000, 10_000
 STEADY_S_SHORT, STEADY_S_LONG, BURST_S = 20, 3_600, 10
 BATCH_S = 0.01
 READY_FRAMES = 20_000
+ASKING_S = 1.0
 SAMPLED_OF = 25
 """One frame of so many is looked at for how old it is once it is applied."""
 APPLIED_P99_MS_MAX, LAG_P99_MS_MAX, CPU_MAX, RECOVERED_S_MAX = 50.0, 25.0, 70.0, 5.0
@@ -48,8 +49,9 @@ def measure(long: bool) -> Iterator[Held]:
         finally:
             venue.kill()
     what = f"{STEADY_PER_S:,} messages/s, {TOKENS} tokens, {steady_s} s"
-    yield Held(what=f"{what}: applied after, p99", figure=percentile(watch.ages_ms, 0.99), unit="ms", bound=APPLIED_P99_MS_MAX)
-    yield Held(what=f"{what}: loop late, p99", figure=percentile(watch.late_ms, 0.99), unit="ms", bound=LAG_P99_MS_MAX)
+    age, late = percentile(watch.ages_ms, 0.99), percentile(watch.late_ms, 0.99)
+    yield Held(what=f"{what}: applied after, p99", figure=age, unit="ms", bound=APPLIED_P99_MS_MAX)
+    yield Held(what=f"{what}: loop late, p99", figure=late, unit="ms", bound=LAG_P99_MS_MAX)
     yield Held(what=f"{what}: of one core", figure=watch.cpu, unit="%", bound=CPU_MAX)
     what = f"{BURST_PER_S:,} messages/s for {BURST_S} s"
     yield Held(what=f"{what}: caught up after its end", figure=watch.recovered_s, unit="s", bound=RECOVERED_S_MAX)
@@ -84,8 +86,7 @@ class WatchedStore(ClobBookStore):
 async def _beside(port: int, steady_s: int, told: Any) -> Watch:
     watch = Watch()
     async with _keeping(port) as store, lags() as late:
-        while len(store.ages_ms) < 10:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(store.ages_ms) >= 10)
         store.ages_ms.clear()
         late.clear()
         cpu, begun = time.process_time(), time.monotonic()
@@ -93,8 +94,7 @@ async def _beside(port: int, steady_s: int, told: Any) -> Watch:
         watch.cpu = (time.process_time() - cpu) / (time.monotonic() - begun) * 100
         watch.ages_ms, watch.late_ms = list(store.ages_ms), list(late)
         truth = json.loads(await asyncio.to_thread(told.readline))
-        while store.frames < truth["sent"] and time.time() - truth["ended"] < 2 * RECOVERED_S_MAX:
-            await asyncio.sleep(0.01)
+        await until(lambda: store.frames >= truth["sent"], seconds=2 * RECOVERED_S_MAX)
         watch.recovered_s = max(0.0, time.time() - truth["ended"])
         watch.lost = truth["sent"] - store.frames
         watch.wrong = sum(_levels(store, token) != _parsed(levels) for token, levels in truth["books"].items())
@@ -133,42 +133,67 @@ async def _keeping(port: int) -> AsyncIterator[WatchedStore]:
 
 def _levels(store: ClobBookStore, token: str) -> dict[int, int]:
     view = store.view(token)
-    return {} if view is None else {price: size for price, size in (*view.book.bids, *view.book.asks)}
+    return {} if view is None else dict((*view.book.bids, *view.book.asks))
 
 
 def _parsed(levels: dict[str, str]) -> dict[int, int]:
     return {parse_micro(price): parse_micro(size) for price, size in levels.items()}
 
 
-async def _be_the_venue(steady_s: int) -> None:
-    """Send the books, then changes at the two rates; the port is the first line, the truth the second."""
-    draw = random.Random(7)
-    ready = [change(draw, draw.choice(PAIRS)) for _ in range(READY_FRAMES)]
+class Venue:
+    """Sends each connection the books it asks for, then its part of the changes, at the two rates."""
 
-    async def talk(connection: ServerConnection) -> None:
-        wanted: set[str] = set()
-        while len(wanted) < len(PAIRS):
-            wanted |= set(json.loads(await connection.recv())["assets_ids"])
-        for token, _ in PAIRS:
+    def __init__(self, steady_s: int) -> None:
+        """Send nothing before every book is asked for."""
+        self._steady_s = steady_s
+        self._asked = 0
+        self._sent = 0
+        self._books: dict[str, dict[str, str]] = {}
+        self._all_asked = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve; the port is the first line that is printed, the truth the second."""
+        async with serve(self._until_left, "127.0.0.1", 0, compression=None) as server:
+            print(server.sockets[0].getsockname()[1], flush=True)
+            await asyncio.Event().wait()
+
+    async def _until_left(self, connection: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self._talk(connection)
+
+    async def _talk(self, connection: ServerConnection) -> None:
+        pairs = await _asked_for(connection)
+        draw = random.Random(self._asked)
+        ready = [change(draw, draw.choice(pairs)) for _ in range(READY_FRAMES)]
+        self._asked += len(pairs)
+        if self._asked == len(PAIRS):
+            self._all_asked.set()
+        for token, _ in pairs:
             await connection.send(_now(full(token)).decode())
-        sent = await _stream(connection, ready, steady_s)
-        books = _truth(ready, sent)
-        print(json.dumps({"sent": sent + len(PAIRS), "ended": time.time(), "books": books}), flush=True)
+        await self._all_asked.wait()
+        sent = await _stream(connection, ready, self._steady_s, part=len(pairs) / len(PAIRS))
+        self._sent += sent + len(pairs)
+        self._books |= _truth(pairs, ready, sent)
+        if len(self._books) == len(PAIRS):
+            print(json.dumps({"sent": self._sent, "ended": time.time(), "books": self._books}), flush=True)
         await connection.wait_closed()
 
-    async def until_left(connection: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await talk(connection)
 
-    async with serve(until_left, "127.0.0.1", 0, compression=None) as server:
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await asyncio.Event().wait()
+async def _asked_for(connection: ServerConnection) -> list[tuple[str, str]]:
+    """Return the pairs that are asked for before the connection falls silent."""
+    wanted: set[str] = set()
+    try:
+        while True:
+            async with asyncio.timeout(ASKING_S):
+                wanted |= set(json.loads(await connection.recv())["assets_ids"])
+    except TimeoutError:
+        return [pair for pair in PAIRS if pair[0] in wanted]
 
 
-async def _stream(connection: ServerConnection, ready: list[bytes], steady_s: int) -> int:
+async def _stream(connection: ServerConnection, ready: list[bytes], steady_s: int, *, part: float) -> int:
     sent, due, begun, last = 0, 0.0, time.monotonic(), time.monotonic()
     while (now := time.monotonic()) < begun + steady_s + BURST_S:
-        due += (now - last) * (STEADY_PER_S if now < begun + steady_s else BURST_PER_S)
+        due += (now - last) * part * (STEADY_PER_S if now < begun + steady_s else BURST_PER_S)
         last = now
         while sent < due:
             await connection.send(_now(ready[sent % len(ready)]).decode())
@@ -182,10 +207,10 @@ def _now(message: bytes) -> bytes:
     return message[:at] + str(int(time.time() * 1000)).encode() + message[at + 13 :]
 
 
-def _truth(ready: list[bytes], sent: int) -> dict[str, dict[str, str]]:
+def _truth(pairs: list[tuple[str, str]], ready: list[bytes], sent: int) -> dict[str, dict[str, str]]:
     """Return every book as it must be after so many changes: level by level, of the first outcome."""
     books = {}
-    for token, _ in PAIRS:
+    for token, _ in pairs:
         first = json.loads(full(token))
         books[token] = {level["price"]: level["size"] for level in (*first["bids"], *first["asks"])}
     for number in range(max(0, sent - len(ready)), sent):
@@ -206,4 +231,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--steady", type=int, default=STEADY_S_SHORT)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_be_the_venue(parser.parse_args().steady))
+        asyncio.run(Venue(parser.parse_args().steady).serve())

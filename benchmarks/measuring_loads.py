@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+
+LOOK_EVERY_S = 0.01
+PATIENCE_S = 60.0
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = PATIENCE_S) -> None:
+    """Wait until something holds, or so long."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

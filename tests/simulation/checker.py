@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from copytrade.domain.attempts import OPEN_STATUSES
+from copytrade.domain.invariants import AuditRules
+from copytrade.engine.audit import GRACE_MS
 from copytrade.settings import Settings
 from tests.simulation import fill_rules
 from tests.simulation.circumstances import SECRET
@@ -32,6 +34,8 @@ class Checker:
     record: VenueRecord
     lag_ms: int
     settings: Settings
+    clock_off_ms_max: int = 0
+    """How far off the worker's clock may be, which stamps its rows."""
     calm_from_ms: int = 1 << 62
     """From when on nothing went wrong any more."""
     fills: set[UUID] = field(default_factory=set)
@@ -51,6 +55,7 @@ class Checker:
         kept = self.stage.storage.kept()
         yield from self._deleted(kept)
         yield from rows_hold(kept, self.settings)
+        yield from map(str, self.stage.storage.audit(self._audit_rules()))
 
     def finally_(self) -> Breaches:
         """Yield what is wrong once everything has come to rest."""
@@ -76,6 +81,13 @@ class Checker:
         due_from_s = 0 if is_complete else due_until_s - STREAM_LAG_S
         told = fill_rules.fills_are_what_was_told(kept, stage.world, due_until_s=due_until_s, due_from_s=due_from_s)
         return next(told, "")
+
+    def _audit_rules(self) -> AuditRules:
+        return AuditRules(
+            now_ms=self.stage.clock.true_ms(),
+            book_age_ms_max=self.settings.quote_stale_ms,
+            grace_ms=GRACE_MS + self.clock_off_ms_max,
+        )
 
     def _deleted(self, kept: Kept) -> Breaches:
         now = (set(kept.fills), set(kept.raws), set(kept.attempts))

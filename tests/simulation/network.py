@@ -20,7 +20,7 @@ from copytrade.sandbox.rpc import RpcService
 from tests.simulation.lies import Lie, told
 from tests.simulation.sockets import Disorder, SimulatedSocket
 
-SECOND_NODE = "/rpc2"
+FIRST_NODE, SECOND_NODE = "/rpc", "/rpc2"
 TRADES = "/data/v2/trades"
 ASKED_ROWS = re.compile(r"(?<=[?&]limit=)\d+")
 

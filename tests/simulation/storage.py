@@ -19,16 +19,21 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, select, text
 
 from copytrade.adapters.memory import MemoryLedger, StoredFill
+from copytrade.adapters.memory.audit import MemoryEvidence
 from copytrade.adapters.sql import accounts, attempts, cursors, executions, money_tables, rows, schema, tables
+from copytrade.adapters.sql.audit import SqlEvidence
 from copytrade.adapters.sql.engine import Database, parse_url, sqlite_engine, translated
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
 from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
 from copytrade.domain.carry import Carry
+from copytrade.domain.invariants import AuditRules, Breach
 from copytrade.domain.leaders import Leader
 from copytrade.domain.money import Balance
 from copytrade.domain.positions import Position
 from copytrade.domain.settlement import PositionSettlement
+from copytrade.engine.audit import audit
+from copytrade.ports.audit import Evidence
 from copytrade.ports.leader_fills import CursorScope
 from copytrade.ports.ledger import Ledger
 
@@ -67,6 +72,10 @@ class Storage(ABC):
         """Return the rows as they are now."""
 
     @abstractmethod
+    def audit(self, rules: AuditRules) -> list[Breach]:
+        """Return what the program's own audit finds wrong."""
+
+    @abstractmethod
     def events(self) -> list[tuple[int, str, str]]:
         """Return the audit trail: time, code and detail as JSON."""
 
@@ -95,6 +104,9 @@ class MemoryStorage(Storage):
             covered=-1 if cursor is None else cursor.last_processed_block,
         )
 
+    def audit(self, rules: AuditRules) -> list[Breach]:
+        return _breaches(MemoryEvidence(self._ledger), rules)
+
     def events(self) -> list[tuple[int, str, str]]:
         return [(event.at_ms, event.code, json.dumps(event.detail)) for event in self._ledger.events]
 
@@ -114,6 +126,9 @@ class SqliteStorage(Storage):
         if self._read is None or self._read[0] != writes:
             self._read = (writes, self._database.transaction(_read_all))
         return self._read[1]
+
+    def audit(self, rules: AuditRules) -> list[Breach]:
+        return self._database.transaction(lambda connection: _breaches(SqlEvidence(connection), rules))
 
     def events(self) -> list[tuple[int, str, str]]:
         return self._database.transaction(_read_events)
@@ -186,6 +201,10 @@ def _empty_file() -> Path:
     path = Path(_FOLDER().name) / "empty.db"
     schema.upgrade(f"sqlite:///{path}")
     return path
+
+
+def _breaches(evidence: Evidence, rules: AuditRules) -> list[Breach]:
+    return [breach for verdict in audit(evidence, rules) for breach in verdict.breaches]
 
 
 def _read_all(connection: Connection) -> Kept:

@@ -26,6 +26,7 @@ from tests.simulation.host import HostLoop, host_loop
 from tests.simulation.life import Life
 from tests.simulation.signs import signs_of
 from tests.simulation.stage import NewChronicle, Stage, open_stage
+from tests.simulation.strikes_on_host import OFF_MS_MAX
 from tests.simulation.venue_record import VenueRecord
 from tests.simulation.weather import BOOK_TROUBLE, FAULTS
 from tests.virtual_time import run_virtual
@@ -160,6 +161,7 @@ class _Story:
             record=VenueRecord(stage.world),
             lag_ms=_lag_ms(stage.circumstances, self._times),
             settings=stage.circumstances.settings(),
+            clock_off_ms_max=OFF_MS_MAX if "clock_set" in self._times else 0,
         )
         self._trouble = Trouble(stage=stage, kill=self._kill, life=self._number_of_life)
         self._breaches: dict[str, None] = {}
@@ -261,7 +263,13 @@ class _Story:
             if died_of:
                 self._checker.note_death()
                 self._life = None
-            await asyncio.sleep(RESTART_S if died_of else self._down.choice(DOWN_S))
+            await self._stay_down(RESTART_S if died_of else self._down.choice(DOWN_S))
+
+    async def _stay_down(self, seconds: float) -> None:
+        """Wait so long, but not beyond the end of all trouble."""
+        end_ms = self._now_ms() + seconds * 1000
+        while (left_s := (end_ms - self._now_ms()) / 1000) > 0 and not self._is_healed:
+            await asyncio.sleep(min(left_s, RESTART_S))
 
     def _judge_death(self, error: BaseException) -> None:
         """Only a database that failed and, while it lies, a venue that makes no sense may end the worker."""
@@ -316,7 +324,7 @@ def _told(happening: Happening) -> str:
         attempt = happening.attempt
         codes = [one.as_json() for one in attempt.reasons]
         text = f"Decided {attempt.id} {attempt.decision} {attempt.side} of {happening.recorded.id} {codes}"
-    return text[:300]
+    return text[:900]
 
 
 def crossed_trades(stage: Stage) -> list[str]:

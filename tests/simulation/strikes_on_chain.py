@@ -8,7 +8,8 @@ from copytrade.sandbox.faults import ErrorRule, Faults
 from copytrade.sandbox.world import ReorgFate
 from tests.simulation.faults import Blow
 from tests.simulation.lies import KINDS, Lie
-from tests.simulation.network import SECOND_NODE
+from tests.simulation.network import FIRST_NODE, SECOND_NODE
+from tests.simulation.stage import Stage
 
 BLOCK_S = 1.5
 METHODS = ("eth_getLogs", "eth_getBlockByNumber", "eth_getBlockReceipts", "eth_chainId")
@@ -40,6 +41,11 @@ RPC_ERRORS = (
     (429, "Your app has exceeded its compute units per second capacity."),
     (35, "ranges over 10000 blocks are not supported on freetier"),
 )
+
+
+def liar_of(stage: Stage) -> str:
+    """Return the path of the one node that may leave out, in a run, what there is."""
+    return SECOND_NODE if stage.circumstances.has_second_node and stage.seed % 2 else FIRST_NODE
 
 
 def _node(blow: Blow, is_second: bool) -> Faults:
@@ -99,8 +105,7 @@ async def refuse_calls(blow: Blow, *, is_second: bool = False) -> None:
 
 async def lie_in_answers(blow: Blow) -> None:
     """Let one of the nodes, always the same one in a run, do something to a part of its answers."""
-    is_second = blow.stage.circumstances.has_second_node and blow.stage.seed % 2
-    path = SECOND_NODE if is_second else "/rpc"
+    path = liar_of(blow.stage)
     lie = Lie(kind=blow.rng.choice(KINDS), chance=blow.rng.uniform(0.1, 1))
     blow.stage.conditions.lies[path] = lie
     await blow.last(15)

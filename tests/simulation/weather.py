@@ -10,7 +10,9 @@ from tests.simulation import strikes_on_feeds as feeds
 from tests.simulation import strikes_on_host as host
 from tests.simulation.faults import Fault
 from tests.simulation.lies import KINDS
+from tests.simulation.network import FIRST_NODE, SECOND_NODE
 from tests.simulation.stage import Stage
+from tests.simulation.strikes_on_chain import liar_of
 
 DISORDER = ("lost", "repeated", "swapped")
 
@@ -21,6 +23,15 @@ def _reads_chain(stage: Stage) -> bool:
 
 def _has_second_node(stage: Stage) -> bool:
     return stage.circumstances.has_second_node and _reads_chain(stage)
+
+
+def _first_may_lie(stage: Stage) -> bool:
+    """Tell whether it is the first node that may lie: what both leave out at once, nobody can know of."""
+    return _reads_chain(stage) and liar_of(stage) == FIRST_NODE
+
+
+def _second_may_lie(stage: Stage) -> bool:
+    return _reads_chain(stage) and liar_of(stage) == SECOND_NODE
 
 
 def _has_stream(stage: Stage) -> bool:
@@ -64,7 +75,7 @@ FAULTS: dict[str, Fault] = {
     "muted_logs": Fault(strike=chain.mute_logs, family="chain", applies=_reads_chain),
     "muted_heads": Fault(strike=chain.mute_heads, family="chain", applies=_reads_chain),
     "rpc_lag": Fault(strike=chain.lag_node, family="chain", applies=_reads_chain),
-    "rpc_empty_lie": Fault(strike=chain.lie_about_logs, family="chain", applies=_reads_chain),
+    "rpc_empty_lie": Fault(strike=chain.lie_about_logs, family="chain", applies=_first_may_lie),
     "rpc_narrow_range": Fault(strike=chain.narrow_ranges, family="chain", applies=_reads_chain),
     "rpc_error": Fault(strike=chain.refuse_calls, family="chain", applies=_reads_chain),
     "rpc_lie": Fault(
@@ -75,7 +86,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "second_lag": Fault(strike=partial(chain.lag_node, is_second=True), family="chain", applies=_has_second_node),
     "second_empty_lie": Fault(
-        strike=partial(chain.lie_about_logs, is_second=True), family="chain", applies=_has_second_node
+        strike=partial(chain.lie_about_logs, is_second=True), family="chain", applies=_second_may_lie
     ),
     "second_narrow_range": Fault(
         strike=partial(chain.narrow_ranges, is_second=True), family="chain", applies=_has_second_node

@@ -149,7 +149,7 @@ class Prover:
             return None
         except (RpcRefused, BadAnswer):
             again = await self._reader.again(block)
-        if again is None or not again.refs:
+        if again is None or not (again.refs or again.refused):
             await self._doubt(block.header, "nothing but silence says that it holds none of the leaders' logs")
             return None
         return await self._compared(block, again, ProofMethod.SECOND_READ)

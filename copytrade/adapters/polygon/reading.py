@@ -21,17 +21,22 @@ from copytrade.ports.leader_fills import LogRef
 
 STAMPS_KEPT: Final = 4_096
 LONE_READS_MAX: Final = 5
+_SAID: Final = ("topics", "data", "address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRead:
-    """What one block held for the filter: the fills, and every log's place, refused ones too."""
+    """What one block held for the filter: the fills, every log's place, and the places of those refused.
+
+    A refused log may be well-formed in another answer: it counts as one that this read lacks (`refs`).
+    """
 
     header: Header
     wanted: LogFilter
     answer: Answer
     sightings: tuple[Sighting, ...]
     refs: frozenset[LogRef]
+    refused: frozenset[LogRef] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,14 @@ class LogReader:
             answer = Answer(logs=_merged(answer.logs, more.logs), served_by=answer.served_by)
         if expected - refs_of(answer.logs):
             raise BadAnswer("(all nodes)", f"block {header.number}: lacks logs that were pushed to us")
-        return await self._block_of(header, wanted, answer)
+        block = await self._block_of(header, wanted, answer)
+        return block if not block.refused else await self._less_garbled(block)
+
+    async def _less_garbled(self, block: BlockRead) -> BlockRead:
+        """Ask once more for a block of which an answer is garbled, and take what either answer has."""
+        more = await self._node.logs_of_block(block.header, block.wanted, second_to=block.answer)
+        logs = _merged(block.answer.logs, more.logs)
+        return await self._block_of(block.header, block.wanted, Answer(logs=logs, served_by=block.answer.served_by))
 
     async def again(self, block: BlockRead) -> BlockRead | None:
         """Read a block a second time; None if only the node of the first read could answer though there are more.
@@ -136,9 +148,10 @@ class LogReader:
         return await self._block_of(block.header, block.wanted, own)
 
     async def _block_of(self, header: Header, wanted: LogFilter, answer: Answer) -> BlockRead:
-        sightings = await self._sight(answer.logs, wanted, stamps={header.block_hash: header.ts_ms})
-        refs = refs_of(answer.logs)
-        return BlockRead(header=header, wanted=wanted, answer=answer, sightings=sightings, refs=refs)
+        sightings, refused = await self._sight(answer.logs, wanted, stamps={header.block_hash: header.ts_ms})
+        refused -= {ref_of_sighting(sighting) for sighting in sightings}
+        refs = refs_of(answer.logs) - refused
+        return BlockRead(header=header, wanted=wanted, answer=answer, sightings=sightings, refs=refs, refused=refused)
 
     async def range(self, first: int, limit: int, wanted: LogFilter) -> RangeRead:
         """Return what final blocks hold from `first` on, up to `limit` or as far as one answer reaches.
@@ -148,7 +161,7 @@ class LogReader:
         :raises RpcError: no usable answer, even for one block, or no second opinion yet.
         """
         read = await self.raw_range(first, limit, wanted)
-        sightings = await self._sight(read.logs, wanted, stamps={}, span=(first, read.last))
+        sightings, _ = await self._sight(read.logs, wanted, stamps={}, span=(first, read.last))
         return RangeRead(last=read.last, sightings=sightings, agreed=read.agreed)
 
     async def raw_range(self, first: int, limit: int, wanted: LogFilter) -> RawRange:
@@ -159,7 +172,8 @@ class LogReader:
         last, one, other = await self._range_twice(first, limit, wanted)
         self._require_two_opinions(one, other)
         logs = _merged(one.logs, other.logs)
-        agreed = refs_of(one.logs) == refs_of(other.logs) and await self._both_have(last, one, other)
+        is_same = len(logs) == len(refs_of(logs)) and refs_of(one.logs) == refs_of(other.logs)
+        agreed = is_same and await self._both_have(last, one, other)
         if agreed and not logs:
             agreed = await self._both_keep_logs(first, wanted)
         self._width.grow()
@@ -243,15 +257,20 @@ class LogReader:
 
     async def _sight(
         self, logs: list[RawLog], wanted: LogFilter, *, stamps: dict[str, Millis], span: tuple[int, int] | None = None
-    ) -> tuple[Sighting, ...]:
-        """Decode the logs of leaders; refuse, with a note, what breaks a rule."""
+    ) -> tuple[tuple[Sighting, ...], frozenset[LogRef]]:
+        """Decode the logs of leaders; refuse, with a note, what breaks a rule, and return the places of that too.
+
+        Of several versions of a log the first that can be read counts.
+        """
         makers = frozenset(wanted.makers)
-        found: list[Sighting] = []
+        found: dict[str, Sighting] = {}
+        refused: set[LogRef] = set()
         for log in logs:
             try:
                 decoded = decode.decode_log(log, self._decoders)
             except decode.MalformedLogError as error:
                 await self._quarantine.put(error.reason, payload_of(log))
+                refused |= refs_of([log])
                 continue
             if span is not None and not span[0] <= decoded.block_number <= span[1]:
                 await self._quarantine.put("outside-the-range", payload_of(log))
@@ -261,8 +280,9 @@ class LogReader:
             stamp = stamps.get(decoded.block_hash) or decoded.block_ts_ms
             if stamp is None:
                 stamp = await self.stamp_of(decoded.block_number, decoded.block_hash)
-            found.append(decoded.sighting(log, fill_ts_ms=stamp, detected_at_ms=self._clock.now_ms()))
-        return tuple(found)
+            sighting = decoded.sighting(log, fill_ts_ms=stamp, detected_at_ms=self._clock.now_ms())
+            found.setdefault(sighting.source_key, sighting)
+        return tuple(found.values()), frozenset(refused)
 
     async def stamp_of(self, number: int, block_hash: str) -> Millis:
         """Return the time of a log's block, whose header must be the one the log names.
@@ -311,5 +331,14 @@ def payload_of(log: object) -> str:
 
 
 def _merged(logs: list[RawLog], others: list[RawLog]) -> list[RawLog]:
-    known = refs_of(logs)
-    return logs + [log for log in others if ref_of(log) not in known]
+    """Return the logs of two answers: each once, or both versions of one of which they tell different things."""
+    known = {ref_of(log): log for log in logs}
+    return logs + [log for log in others if not _says_the_same(known.get(ref_of(log)), log)]
+
+
+def _says_the_same(known: RawLog | None, log: RawLog) -> bool:
+    """Tell whether a log is known as it is; nodes may differ in case, and in what they add."""
+    if known is None:
+        return False
+    told = [(known.get(name), log.get(name)) for name in _SAID]
+    return all(one == other or str(one).lower() == str(other).lower() for one, other in told)

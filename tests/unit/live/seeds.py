@@ -36,7 +36,11 @@ FAULTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("trouble", {"kind": "status", "status": 500}),
     ],
     "duplicate": [("trouble", {"kind": "duplicate"})],
-    "delayed": [("delay", {"ms": 3_000, "word": "delayed"}), ("delay", {"ms": 2_000, "word": "unmatched"})],
+    "delayed": [
+        ("delay", {"ms": 3_000, "word": "delayed"}),
+        ("delay", {"ms": 2_000, "word": "unmatched"}),
+        ("delay", {"ms": 2_000, "word": "pondering"}),
+    ],
     "window": [
         ("engine", {"mode": "restarting", "for_ms": 6_000, "post_only_ms": 6_000}),
         ("engine", {"mode": "cancel_only", "for_ms": 3_000}),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.unit.polygon.fake_chain import tx
-from tests.unit.polygon.watching import Kept, Roll, a_chain, since_block, virtual, watching
+import httpx
+import pytest
+
+from copytrade.ports.leader_fills import Cursor
+from tests.unit.polygon.fake_chain import FakeChain, tx
+from tests.unit.polygon.watching import GLOBAL, Kept, Roll, a_chain, since_block, virtual, watching
 
 
 def test_an_empty_answer_for_a_block_that_has_the_log_is_asked_for_again():
@@ -155,5 +159,64 @@ def test_a_flood_of_nonsense_is_counted_not_written():
             await asyncio.sleep(2.3)
 
             assert len(kept.notes("QUARANTINED")) == 30
+
+    virtual(story)
+
+
+def garbled(chain: FakeChain, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return logs whose data is cut off, as a node that stumbles gives them."""
+    return [log | {"data": log["data"][:-3]} for log in answers]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_log_that_one_answer_garbles_is_taken_from_the_next(times):
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        left = {"times": times}
+
+        def garble(method: str, params: list[Any]) -> Any:
+            if method != "eth_getLogs" or not left["times"] or not (logs := chain.logs(params[0]).get("result")):
+                return None
+            left["times"] -= 1
+            return {"result": garbled(chain, logs)}
+
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.faults = garble
+            block = chain.mine(chain.fill("one"))
+            for _ in range(8):
+                await asyncio.sleep(2)
+                chain.mine()
+            await asyncio.sleep(2)
+
+            assert left["times"] == 0
+            assert kept.transactions() == [tx("one")]
+            assert {note.detail["reason"] for note in kept.notes("QUARANTINED")} == {"length"}
+            assert (kept.cursors[GLOBAL].proved_block or 0) >= block.number
+
+    virtual(story)
+
+
+def test_a_log_that_one_of_two_nodes_garbles_in_a_range_is_taken_from_the_other():
+    async def story() -> None:
+        chain, kept = a_chain(blocks=200), Kept()
+        chain.blocks[-100:] = []
+        chain.mine(chain.fill("one"))
+        chain.mine_empty(100)
+        kept.cursors[GLOBAL] = Cursor(scope=GLOBAL, last_processed_block=90, proved_block=90)
+
+        async def respond(request: httpx.Request) -> httpx.Response:
+            answer = await chain.respond(request)
+            told = answer.json()
+            if request.url.host == "first.test" and isinstance(told.get("result"), list):
+                told["result"] = garbled(chain, told["result"])
+            return httpx.Response(200, json=told)
+
+        urls = ("https://first.test", "https://second.test")
+        transport = httpx.MockTransport(respond)
+        async with watching(chain, Roll(since_block(80)), kept, ws_urls=(), http_urls=urls, transport=transport):
+            await asyncio.sleep(20)
+
+            assert tx("one") in kept.transactions()
 
     virtual(story)
