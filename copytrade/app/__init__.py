@@ -2,6 +2,7 @@
 
 from copytrade.app.auditing import audit_ledger
 from copytrade.app.doctor import open_checks
+from copytrade.app.drilling import drill_all
 from copytrade.app.execution import build_rules
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
@@ -25,6 +26,7 @@ __all__ = [
     "build_rules",
     "build_worker",
     "configure_logging",
+    "drill_all",
     "limits_in_force",
     "line_notifier",
     "log_traceback",

@@ -9,17 +9,34 @@ import typer
 
 from copytrade import app
 from copytrade.cli.output import complain, print_json, print_line
+from copytrade.domain.attempts import Decision
 from copytrade.engine.doctor import examine
 from copytrade.settings import load, misspelt
 
 if TYPE_CHECKING:
+    from copytrade.domain.attempts import ExecutionAttempt
     from copytrade.engine.doctor import Finding
+    from copytrade.engine.drills import Drilled
 
 EXIT_FOUND: Final = 1
+HASH_LENGTH_MIN: Final = 40
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Ask every dependency: reachable, the right chain, the clock, the schema; exit 1 if one that is needed fails."""
+def doctor(
+    *,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Trip each guard, limit, gate and switch on made-up fills instead.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Ask every dependency: reachable, the right chain, the clock, the schema; exit 1 if one that is needed fails.
+
+    With --drill, nobody is asked and nothing of yours is touched: what may refuse an entry is tripped, one after
+    the other, on the real decision path; exit 1 if one does not fire.
+    """
+    if drill:
+        _drill(as_json=as_json)
+        return
     for name, meant in misspelt():
         complain(f"{name} is set but is none of our variables; did you mean {meant}?")
     findings = asyncio.run(_examine())
@@ -35,6 +52,58 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 async def _examine() -> list[Finding]:
     async with app.open_checks(load()) as checks:
         return await examine(checks)
+
+
+def _drill(*, as_json: bool) -> None:
+    drilled = app.drill_all()
+    if as_json:
+        print_json({"ok": all(one.has_fired for one in drilled), "drills": [_as_json(one) for one in drilled]})
+    else:
+        _print_drills(drilled)
+    if not all(one.has_fired for one in drilled):
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _as_json(drilled: Drilled) -> dict[str, object]:
+    return {
+        "guard": drilled.drill.guard,
+        "verdict": _verdict(drilled),
+        "entry": {"decision": drilled.entry.decision, "reasons": [one.as_json() for one in drilled.entry.reasons]},
+        "exit": {"decision": drilled.exit.decision, "reasons": [one.as_json() for one in drilled.exit.reasons]},
+    }
+
+
+def _verdict(drilled: Drilled) -> str:
+    return "FIRED" if drilled.has_fired else "NOT FIRED"
+
+
+def _print_drills(drilled: list[Drilled]) -> None:
+    """Print the check of the checks in words, then a line for each guard: what became of an entry and of an exit."""
+    nothing, *rest = drilled
+    made = "an entry and an exit are made" if nothing.has_fired else "NOT made: no line below proves anything"
+    print_line(f"with nothing tripped: {made}")
+    width = max(len(one.drill.guard) for one in rest)
+    for one in rest:
+        print_line(f"{_verdict(one):9}  {one.drill.guard.ljust(width)}  {_said(one.entry)}; exit {_made(one.exit)}")
+    fired = sum(one.has_fired for one in rest)
+    print_line(f"{fired} of {len(rest)} fired")
+
+
+def _said(attempt: ExecutionAttempt) -> str:
+    """Return what became of an entry, with the numbers of whatever refused it."""
+    if attempt.decision is Decision.TRADE:
+        return "entry made"
+    numbers = [f"{name} {_short(value)}" for one in attempt.reasons for name, value in one.numbers]
+    return f"entry refused: {', '.join(numbers)}" if numbers else "entry refused"
+
+
+def _short(value: str) -> str:
+    """Return a hash or an id as it is recognised, everything else as it is."""
+    return value if " " in value or len(value) < HASH_LENGTH_MIN else f"{value[:6]}..{value[-4:]}"
+
+
+def _made(attempt: ExecutionAttempt) -> str:
+    return "made" if attempt.decision is Decision.TRADE else "refused"
 
 
 def _failed(findings: list[Finding]) -> bool:

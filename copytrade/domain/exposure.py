@@ -123,7 +123,8 @@ class Exposure:
 
     def entries_in_minute(self, scope: Scope, *, now_ms: Millis) -> int:
         """Return how many entries were decided within the last minute."""
-        for attempt_id, (at_ms, line) in list(self._entries.items()):
+        while self._entries:
+            attempt_id, (at_ms, line) = next(iter(self._entries.items()))
             if at_ms > now_ms - MINUTE_MS:
                 break
             self._forget_entry(attempt_id, line)

@@ -14,6 +14,7 @@ from copytrade.domain.positions import Position, apply_fill, apply_settlement, c
 from copytrade.domain.settlement import SettlementKind
 from copytrade.engine.decide import Decide, Waits
 from copytrade.engine.inbox import Inbox
+from copytrade.engine.nobody import Nobody
 from copytrade.engine.session import (
     Began,
     BookAged,
@@ -61,18 +62,11 @@ WRITTEN_WITHIN_MS: Final = 2_000
 """How long after it came to stand a state of a book may be written."""
 
 
-class _Nobody:
-    """Stands where the world would be asked: a replay knows what it answered."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise LookupError(f"a replay asks nobody for {name}")
-
-
 class ReplayedDecide(Decide):
     """Decides on the facts of the session, but for those that follow from what we did before."""
 
     def __init__(self, *, fresh_ms: Millis, stale_ms: Millis, **stage: Any) -> None:
-        nobody: Any = _Nobody()
+        nobody: Any = Nobody("a replay")
         waits = Waits(unmapped_ms=0, book_ms=0)
         asked = ("roll", "registry", "books", "leader_events", "leader_values")
         world = dict.fromkeys(asked, nobody)

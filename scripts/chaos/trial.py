@@ -81,11 +81,14 @@ class Trial:
     def settle(self) -> None:
         """Heal the venue, stop its trade, and wait until the worker has read and ended everything.
 
-        :raises NotInTime: it does not come to rest.
+        If it does not come to rest that is a breach, and `compare` tells what is left.
         """
         self.world.command("heal")
         self.world.command("pause", paused=True)
-        self.wait_for("everything read, decided and ended", self._is_settled)
+        try:
+            self.wait_for("everything read, decided and ended", self._is_settled)
+        except NotInTime as error:
+            self.breaches.append(str(error))
 
     def _is_settled(self) -> bool:
         newest = max((fill["block_number"] for fill in self.world.control("fills")), default=0)
@@ -94,7 +97,7 @@ class Trial:
         )
         busy = self.database.rows("SELECT 1 FROM execution_attempt WHERE status IN ('PENDING', 'SUBMITTED', 'PARTIAL')")
         unmet = self.database.rows("SELECT 1 FROM leader_fill WHERE order_hash IS NULL AND orphaned_at IS NULL LIMIT 1")
-        is_read = bool(at) and at[0]["n"] >= newest and not unmet
+        is_read = bool(at) and at[0]["n"] >= newest and not unmet and not self._lacking()
         return is_read and not busy and not self._without_one_attempt()
 
     def compare(self) -> None:
@@ -124,26 +127,40 @@ class Trial:
             self.breaches.append(f"{what}: {str(found)[:500]}")
 
     def _compare_fills(self) -> None:
-        """Compare the fills since the leaders were followed, by transaction and order, with the venue's record."""
-        followed = self.database.rows("SELECT min(followed_since) AS since FROM leader")[0]["since"]
-        since_s = _seconds(followed)
-        truth = Counter(
-            (fill["tx_hash"], fill["order_hash"], fill["token_id"], fill["side"])
-            for fill in self.world.control("fills")
-            if fill["canonical"] and fill["timestamp"] >= since_s
-        )
-        rows = self.database.rows(
-            "SELECT tx_hash, order_hash, token_id, side, fill_ts FROM leader_fill WHERE orphaned_at IS NULL"
-        )
-        stored = Counter(
-            (row["tx_hash"], row["order_hash"], row["token_id"], row["side"])
-            for row in rows
-            if _seconds(row["fill_ts"]) >= since_s
-        )
+        truth, stored = self._fills_of_the_venue(), self._fills_of_the_worker()
         self.judge(f"{sum(truth.values())} fills of the venue that the worker lacks", dict(truth - stored))
         self.judge(f"{sum(stored.values())} fills of the worker that the venue never had", dict(stored - truth))
         if not truth:
             self.breaches.append("nothing was traded: the trial proves nothing")
+
+    def _lacking(self) -> Counter[Any]:
+        """Return what is not stored yet: what came before a restart is read beside what comes now."""
+        return self._fills_of_the_venue() - self._fills_of_the_worker()
+
+    def _fills_of_the_venue(self) -> Counter[Any]:
+        """Count the fills since the leaders were followed, by transaction, order, token and side."""
+        since_s = self._followed_since_s()
+        return Counter(
+            (fill["tx_hash"], fill["order_hash"], fill["token_id"], fill["side"])
+            for fill in self.world.control("fills")
+            if fill["canonical"] and fill["timestamp"] >= since_s
+        )
+
+    def _fills_of_the_worker(self) -> Counter[Any]:
+        since_s = self._followed_since_s()
+        rows = self.database.rows(
+            "SELECT tx_hash, order_hash, token_id, side, fill_ts FROM leader_fill WHERE orphaned_at IS NULL"
+        )
+        return Counter(
+            (row["tx_hash"], row["order_hash"], row["token_id"], row["side"])
+            for row in rows
+            if _seconds(row["fill_ts"]) >= since_s
+        )
+
+    def _followed_since_s(self) -> int:
+        """Return the second since which the leaders are followed, too late for any fill while none is."""
+        followed = self.database.rows("SELECT min(followed_since) AS since FROM leader")[0]["since"]
+        return sys.maxsize if followed is None else _seconds(followed)
 
     def _without_one_attempt(self) -> list[dict[str, Any]]:
         counted = self.database.rows(

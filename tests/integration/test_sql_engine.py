@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, NullPool, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, insert, make_url, select, text
 
 from copytrade.adapters.sql import schema
 from copytrade.adapters.sql.engine import open_database, parse_url, shown
 from copytrade.adapters.sql.ledger import SqlLedger
+from copytrade.adapters.sql.rows import leader_values
+from copytrade.adapters.sql.tables import leader
+from copytrade.adapters.sql.writing import GROUP_MAX
 from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import FillsSeen
 from copytrade.ports.ledger import LedgerUnavailableError
@@ -160,6 +164,69 @@ async def test_executions_of_one_token_booked_at_once_add_up(url: str) -> None:
         (position,) = await ledger.positions()
         assert position.shares == micro("1000")
         assert await ledger.open_attempts() == ()
+
+
+def add(address: str, label: str) -> Callable[[Connection], str]:
+    """Return a unit of work that follows a leader; a label that is empty breaks a rule after the row is in."""
+
+    def work(connection: Connection) -> str:
+        connection.execute(insert(leader), [leader_values(a_leader(address=address, label=label))])
+        if not label:
+            raise ValueError(address)
+        return address
+
+    return work
+
+
+async def test_a_write_that_fails_takes_none_with_it_that_came_at_the_same_time(url: str) -> None:
+    addresses = [f"0x{n:040x}" for n in range(100)]
+    async with sql_ledger(url) as ledger, open_database(url) as database:
+        writes = (database.write(add(one, "" if n % 7 == 3 else "kept")) for n, one in enumerate(addresses))
+        answers = await asyncio.gather(*writes, return_exceptions=True)
+
+        kept = [one for n, one in enumerate(addresses) if n % 7 != 3]
+        assert [one for one in answers if not isinstance(one, ValueError)] == kept
+        assert [str(one) for one in answers if isinstance(one, ValueError)] == addresses[3::7]
+        assert [one.address for one in await ledger.leaders()] == kept
+
+
+async def test_writes_that_wait_share_a_commit(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    schema.upgrade(url)
+    commits: list[Connection] = []
+
+    def count(connection: Connection) -> None:
+        commits.append(connection)
+
+    event.listen(Engine, "commit", count)
+    try:
+        async with open_database(url) as database:
+            await asyncio.gather(*(database.write(add(f"0x{n:040x}", "kept")) for n in range(2 * GROUP_MAX)))
+            before = len(commits)
+            await database.write(add(OTHER, "alone"))
+            assert len(commits) == before + 1
+    finally:
+        event.remove(Engine, "commit", count)
+
+    assert before < GROUP_MAX
+
+
+async def test_a_commit_that_fails_fails_every_write_in_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    schema.upgrade(url)
+
+    def undo_all(connection: Connection) -> None:
+        connection.execute(text("ROLLBACK"))
+        connection.execute(text("INSERT INTO nowhere VALUES (1)"))
+
+    async with open_database(url) as database:
+        writes = [*(database.write(add(f"0x{n:040x}", "kept")) for n in range(5)), database.write(undo_all)]
+        answers = await asyncio.gather(*writes, database.write(add(OTHER, "kept")), return_exceptions=True)
+        assert isinstance(answers[5], LedgerUnavailableError)
+        written = [one for one in answers if isinstance(one, str)]
+        stored = await database.read(lambda connection: connection.execute(select(leader.c.address)).scalars().all())
+        assert list(stored) == written
+        assert await database.write(add("0x" + "f" * 40, "kept")) == "0x" + "f" * 40
 
 
 async def test_two_workers_by_mistake_still_store_each_fill_once(url: str) -> None:

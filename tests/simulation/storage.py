@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, select, text
+from sqlalchemy import Connection, Select, event, select, text
 
 from copytrade.adapters.memory import MemoryLedger, StoredFill
 from copytrade.adapters.memory.audit import MemoryEvidence
@@ -148,6 +148,7 @@ class InlineDatabase(Database):
     def __init__(self, url: str) -> None:
         self._url = parse_url(url)
         self._writer = sqlite_engine(self._url, begin="BEGIN IMMEDIATE")
+        event.listen(self._writer, "connect", _never_flush)
         self._reader = sqlite_engine(self._url, begin="BEGIN", query_only=True)
         self.writes = 0
 
@@ -174,6 +175,11 @@ class InlineDatabase(Database):
         """Close every connection."""
         self._reader.dispose()
         self._writer.dispose()
+
+
+def _never_flush(connection: Any, _record: object) -> None:
+    """Leave it to the system when to write to the disk: here processes die, and the machine does not."""
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 @contextmanager
@@ -268,6 +274,6 @@ def _covered(connection: Connection) -> int:
 
 
 def _read_events(connection: Connection) -> list[tuple[int, str, str]]:
-    event = tables.worker_event.c
-    rows_of = connection.execute(select(event.at, event.code, event.detail).order_by(text("rowid")))
+    noted = tables.worker_event.c
+    rows_of = connection.execute(select(noted.at, noted.code, noted.detail).order_by(text("rowid")))
     return [(row.at, row.code, row.detail) for row in rows_of]

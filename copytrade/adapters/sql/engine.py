@@ -180,7 +180,7 @@ class SqliteDatabase(Database):
         self._url = url
         self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self._readers = sqlite_engine(url, begin="BEGIN", connections=SQLITE_READERS, query_only=True)
-        self._writing = WriterThread("ledger-writer")
+        self._writing = WriterThread("ledger-writer", self._transaction)
         self._reading = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="ledger-reader")
         self._connection: Connection | None = None
 
@@ -192,19 +192,24 @@ class SqliteDatabase(Database):
         return await asyncio.get_running_loop().run_in_executor(self._reading, transaction)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        def transaction() -> T:
+        def understood(connection: Connection) -> T:
             with translated(self._url):
-                connection = self._open_writer()
-                with connection.begin():
-                    return work(connection)
+                return work(connection)
 
-        return await self._writing.run(transaction)
+        return await self._writing.run(understood)
 
     async def write_alone(self, work: Callable[[Connection], T]) -> T:
         return await self.write(work)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with translated(self._url):
+            connection = self._open_writer()
+            with connection.begin():
+                yield connection
 
     def _open_writer(self) -> Connection:
         """Return the one connection that writes; taking it from the pool each time costs a part of a write."""
