@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeAlias
+from uuid import UUID
 
 from copytrade.adapters.memory import MemoryLedger
-from copytrade.domain.attempts import OPEN_STATUSES, Decision, ExecutionAttempt
+from copytrade.domain.attempts import OPEN_STATUSES, Decision, ExecutionAttempt, ExecutionFill
 from copytrade.domain.fills import Side
 from copytrade.domain.market import Market
+from copytrade.domain.positions import Position
 from copytrade.domain.risk import Limit, LimitName
 from copytrade.domain.scopes import Scope
 from copytrade.domain.settlement import PositionSettlement, split_exactly
 
 MICRO = 1_000_000
+
+Owner: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,11 +55,28 @@ class Stakes:
 
 def stakes_of(ledger: MemoryLedger, market_of: Callable[[str], Market], *, day_started_ms: int = 0) -> Stakes:
     """Fold everything that moved a position and add what open orders may still cost."""
-    found = Stakes()
     leaders = {
         attempt.id: ledger.stored[attempt.leader_fill_id].recorded.fill.leader for attempt in ledger._attempts.values()
     }
-    for (_, _, token_id), entries in ledger._entries.items():
+    rows = Rows(attempts=ledger._attempts, leaders=leaders, entries=ledger._entries, positions=ledger._positions)
+    return stakes_from(rows, market_of, day_started_ms=day_started_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What stakes are worked out from; `leaders` by attempt, entries and positions by owner and token."""
+
+    attempts: Mapping[UUID, ExecutionAttempt]
+    leaders: Mapping[UUID, str]
+    entries: Mapping[Owner, Sequence[ExecutionFill | PositionSettlement]]
+    positions: Mapping[Owner, Position]
+
+
+def stakes_from(rows: Rows, market_of: Callable[[str], Market], *, day_started_ms: int = 0) -> Stakes:
+    """Do the same from any ledger's rows."""
+    found = Stakes()
+    leaders = rows.leaders
+    for (_, _, token_id), entries in rows.entries.items():
         for entry in entries:
             if isinstance(entry, PositionSettlement):
                 is_today = entry.at_ms >= day_started_ms
@@ -74,11 +96,11 @@ def stakes_of(ledger: MemoryLedger, market_of: Callable[[str], Market], *, day_s
             else:
                 net = entry.shares * entry.price // MICRO - entry.fee_usdc
                 _lessen(found, token_id, entry.shares, first=leader, net=net if is_today else None)
-    for position in ledger._positions.values():
+    for position in rows.positions.values():
         held = Stake(leader="", market=market_of(position.token_id))
         held.shares, held.cost = position.shares, Fraction(position.cost_usdc)
         found.by_token[position.token_id] = held
-    for attempt in ledger._attempts.values():
+    for attempt in rows.attempts.values():
         if attempt.decision is not Decision.TRADE or attempt.side is not Side.BUY:
             continue
         leader = leaders[attempt.id]

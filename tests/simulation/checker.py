@@ -12,6 +12,7 @@ from copytrade.engine.audit import GRACE_MS
 from copytrade.settings import Settings
 from tests.simulation import fill_rules
 from tests.simulation.circumstances import SECRET
+from tests.simulation.limit_rules import limits_hold
 from tests.simulation.market_rules import MarketJudge
 from tests.simulation.row_rules import carries_add_up, rows_hold
 from tests.simulation.stage import Stage
@@ -57,6 +58,7 @@ class Checker:
         kept = self.stage.storage.kept()
         yield from self._deleted(kept)
         yield from rows_hold(kept, self.settings)
+        yield from limits_hold(kept, self.settings, self.stage.world)
         yield from map(str, self.stage.storage.audit(self._audit_rules()))
 
     def finally_(self) -> Breaches:

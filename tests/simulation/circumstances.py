@@ -23,6 +23,14 @@ MODES = ("data_api", "polygon", "both", "rtds", "all")
 MODE_WEIGHTS = (2, 4, 6, 1, 5)
 BOOKS = ("ws+snapshot", "ws", "rest")
 BOOK_WEIGHTS = (6, 2, 2)
+LIMITS = {
+    "risk_max_usdc_per_trade": 15 * MICRO,
+    "risk_max_usdc_per_leader": 40 * MICRO,
+    "risk_max_usdc_per_market": 30 * MICRO,
+    "risk_max_usdc_per_event": 45 * MICRO,
+    "risk_max_open_usdc": 90 * MICRO,
+    "risk_max_open_positions": 7,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class Circumstances:
     exit_mode: ExitMode = ExitMode.FRACTION
     page_rows_max: int = 1_000
     """The Data API gives no longer pages, whatever is asked for."""
+    is_limited: bool = False
+    """Whether limits are in force, near enough to be met."""
 
     def settings(self) -> Settings:
         """Return what an operator would have set."""
@@ -51,6 +61,7 @@ class Circumstances:
             "order_type": self.order_type,
             "copy_ratio": self.copy_ratio,
             "exit_mode": self.exit_mode,
+            **(LIMITS if self.is_limited else {}),
         }
         return known.model_copy(update=changes)
 
@@ -69,7 +80,8 @@ class Circumstances:
         ledger = "sqlite" if self.is_sqlite else "memory"
         copying = f"{self.order_type} at {format_micro(self.copy_ratio)}, exits by {self.exit_mode}"
         rows = f"pages of {self.page_rows_max} rows"
-        return f"{self.trigger_mode}, books {self.bookstore_mode}, {nodes} nodes, {ledger}, {copying}, {rows}"
+        limited = ", limited" if self.is_limited else ""
+        return f"{self.trigger_mode}, books {self.bookstore_mode}, {nodes} nodes, {ledger}, {copying}, {rows}{limited}"
 
 
 PLAIN = Circumstances()
@@ -87,6 +99,7 @@ def circumstances_of(seed: int) -> Circumstances:
         copy_ratio=rng.choice((MICRO, 290_000, 290_000, 20_000)),
         exit_mode=rng.choice(tuple(ExitMode)),
         page_rows_max=rng.choice((3, 10, 1_000)),
+        is_limited=rng.random() < 0.4,
     )
 
 

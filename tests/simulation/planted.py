@@ -78,6 +78,8 @@ PLANTS: tuple[Planted, ...] = (
     _whole("", on_orders.a_restart_sends_open_orders_again),
     _whole("", on_orders.a_restart_forgets_open_orders),
     _whole("", on_orders.sells_are_not_capped),
+    _whole("", on_orders.limits_are_not_looked_at),
+    _whole("", on_orders.an_open_order_costs_nothing_yet),
     _whole("", on_orders.an_open_socket_proves_a_book),
     _whole("", on_orders.a_contradicted_book_is_kept),
     _whole("", on_orders.depth_is_endless),

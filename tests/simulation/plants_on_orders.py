@@ -14,10 +14,13 @@ from copytrade.adapters.paper import desk as paper_desk
 from copytrade.adapters.paper.desk import MarketDesk
 from copytrade.adapters.polygon import rpc, websocket
 from copytrade.adapters.rtds import source as rtds_source
+from copytrade.domain import exposure
 from copytrade.domain.attempts import ExecutionAttempt
 from copytrade.domain.fills import Side
 from copytrade.domain.matching import Match
+from copytrade.domain.risk import Ruling
 from copytrade.domain.units import MICRO
+from copytrade.engine import risk
 from copytrade.engine.execute import Execute
 from copytrade.engine.portfolio import Portfolio
 from copytrade.strategies.copy import amounts
@@ -65,6 +68,16 @@ def an_order_is_sent_before_it_is_written(patch: pytest.MonkeyPatch) -> None:
 def sells_are_not_capped(patch: pytest.MonkeyPatch) -> None:
     """Sell as much as the leader does, whatever is held."""
     patch.setattr(Portfolio, "sellable", lambda self, token_id: 10**12)
+
+
+def an_open_order_costs_nothing_yet(patch: pytest.MonkeyPatch) -> None:
+    """Count against the limits what is held, and not what open orders may still take."""
+    patch.setattr(exposure, "worst_case", lambda *_: 0)
+
+
+def limits_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    """Let every entry pass as it is."""
+    patch.setattr(risk, "judge", lambda entry, *_: Ruling(shares=entry.shares, reasons=()))
 
 
 def sizes_are_floats(patch: pytest.MonkeyPatch) -> None:
