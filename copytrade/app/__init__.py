@@ -4,7 +4,7 @@ from copytrade.app.auditing import audit_ledger
 from copytrade.app.doctor import open_checks
 from copytrade.app.drilling import drill_all
 from copytrade.app.execution import build_rules
-from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, upgrade_schema
+from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, sole_worker, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
 from copytrade.app.metrics import open_observatory
 from copytrade.app.operating import limits_in_force, operator
@@ -44,6 +44,7 @@ __all__ = [
     "operator",
     "replay",
     "schema_state",
+    "sole_worker",
     "system_clock",
     "table_notifier",
     "tally",

@@ -75,6 +75,19 @@ async def open_ledger(
 
 
 @asynccontextmanager
+async def sole_worker(settings: Settings) -> AsyncIterator[None]:
+    """Be the only worker on the database, in any process.
+
+    :raises LedgerInUseError: another worker is.
+    :raises LedgerUnavailableError: the database cannot be reached.
+    """
+    from copytrade.adapters.sql import sole
+
+    async with sole.sole_worker(settings.database_url.get_secret_value()):
+        yield
+
+
+@asynccontextmanager
 async def open_reports(settings: Settings) -> AsyncIterator[SqlReports]:
     """Open the read models, as `open_ledger` does the ledger."""
     from copytrade.adapters.sql.reports import SqlReports

@@ -50,7 +50,11 @@ def demo(
 async def _demo(database_url: str, sandbox_options: list[str], seconds: float | None) -> None:
     async with _sandbox(sandbox_options) as world:
         settings = demo_settings(world["urls"], database_url)
-        async with app.open_ledger(settings) as ledger, app.build_worker(settings, ledger) as worker:
+        async with (
+            app.sole_worker(settings),
+            app.open_ledger(settings) as ledger,
+            app.build_worker(settings, ledger) as worker,
+        ):
             now_ms = app.system_clock().now_ms()
             for one in world["leaders"]:
                 leader = app.new_leader(one["address"].lower(), label=one["label"], since_ms=now_ms, now_ms=now_ms)

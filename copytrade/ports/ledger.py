@@ -46,6 +46,10 @@ class LedgerUnavailableError(Exception):
     """The database cannot be read or written now; nothing was changed."""
 
 
+class LedgerInUseError(LedgerUnavailableError):
+    """Another worker, of this or of another process, runs on the database."""
+
+
 class SchemaOutdatedError(Exception):
     """The database's schema is not the one this program needs; the text names the command to run."""
 

@@ -101,6 +101,17 @@ def sqlite_path(url: URL) -> Path:
     return Path(str(url.database))
 
 
+def existing_folder(url: URL) -> Path:
+    """Return the folder of a SQLite file.
+
+    :raises LedgerUnavailableError: it does not exist; it is not made, for it may be a slip of the pen.
+    """
+    folder = sqlite_path(url).parent
+    if not folder.is_dir():
+        raise LedgerUnavailableError(f"{shown(url)}: there is no folder {folder}")
+    return folder
+
+
 def shown(url: URL) -> str:
     """Return the URL as it may be shown: no password, wherever it was put."""
     hidden = {name: "***" for name in url.query if "password" in name.lower()}
@@ -146,9 +157,7 @@ def sqlite_engine(url: URL, *, begin: str, connections: int = 1, query_only: boo
 
     :raises LedgerUnavailableError: the folder of the file does not exist.
     """
-    folder = sqlite_path(url).parent
-    if not folder.is_dir():
-        raise LedgerUnavailableError(f"{shown(url)}: there is no folder {folder}")
+    existing_folder(url)
     engine = create_engine(
         url,
         pool_size=connections,
