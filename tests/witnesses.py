@@ -21,7 +21,7 @@ from copytrade.engine.verify import API_DELAY_MS, DAY_MS
 from copytrade.ports.leader_fills import ChainConfirmed, Cursor, CursorScope, FillsSeen, ProofMethod, ProvedRange
 from copytrade.ports.markets import RegistryUnavailableError
 from copytrade.ports.reconciliation import LedgerAudit
-from copytrade.ports.witnesses import ChainPart, ChainWitness, Trade, TradeWitness
+from copytrade.ports.witnesses import ChainPart, ChainWitness, PastLostError, Trade, TradeWitness
 from tests.ledger_facts import an_attempt, see
 from tests.makers import NOW_MS, YES, a_fill, a_leader, a_market, a_place, a_sighting
 from tests.virtual_time import VirtualClock, run_virtual
@@ -46,11 +46,14 @@ class Chain(ChainWitness):
         self.logs: list[Sighting] = []
         self.is_agreed = True
         self.asked: list[tuple[int, int]] = []
+        self.kept_from_ms = 0
 
     async def final_block(self) -> tuple[int, int]:
         return block_at(FINAL_MS), FINAL_MS
 
     async def first_block_at(self, at_ms: int) -> int:
+        if at_ms < self.kept_from_ms:
+            raise PastLostError("polygon: pruned", from_ms=self.kept_from_ms)
         return min(-(-at_ms // BLOCK_MS), block_at(NOW_MS) + 1)
 
     async def read(self, accounts: Sequence[str], *, first: int, limit: int) -> ChainPart:

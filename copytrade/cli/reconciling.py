@@ -74,10 +74,10 @@ async def _reconcile(
         app.open_reconciler(settings, ledger, tell=_progress) as reconciler,
     ):
         leaders = _chosen(await ledger.leaders(), wanted)
-        found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms)
+        found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms, others=not wanted)
         repaired = await reconciler.repair.run(found) if repair and not found.is_ok else None
         if repaired is not None and repaired.done:
-            found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms)
+            found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms, others=not wanted)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     return found, repaired

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     MISSING_BLOCKS = "missing_blocks"
     POSITION_MISMATCH = "position_mismatch"
     BROKEN_INVARIANT = "broken_invariant"
+    LOST_PAST = "lost_past"
+    """The chain of a time is kept by no node that was asked: nothing before `compared_from_ms` could be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from copytrade.engine.audit import FORGOTTEN, NEVER_PROVED, STILL_WAITS
 from copytrade.engine.audit_money import CASH_DIFFERS, CASH_NOT_KEPT, NOT_ITS_FOLD, NOT_KEPT
 from copytrade.engine.verify import API_DELAY_MS, DAY_MS, differences
 from copytrade.ports.leader_fills import CursorScope
+from copytrade.ports.witnesses import PastLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,9 +79,16 @@ class Reconcile:
         self._tell: Final = tell
 
     async def run(
-        self, leaders: Sequence[Leader], *, from_ms: Millis | None = None, to_ms: Millis | None = None
+        self,
+        leaders: Sequence[Leader],
+        *,
+        from_ms: Millis | None = None,
+        to_ms: Millis | None = None,
+        others: bool = True,
     ) -> Reconciliation:
         """Compare what leaders did since a time (None: seven days) and since they are followed, up to another.
+
+        What our tables say of other leaders against themselves is told too, unless `others` is False.
 
         :raises WitnessUnavailableError: a witness cannot answer.
         """
@@ -88,9 +96,9 @@ class Reconcile:
         until_ms = final_ms if to_ms is None else min(final_ms, to_ms - 1)
         start_ms = until_ms - WINDOW_MAX_MS if from_ms is None else from_ms
         since = {leader.address: _since(leader, start_ms) for leader in leaders}
-        edges = await self._edges(min(since.values(), default=until_ms), until_ms, last)
+        edges, lost = await self._edges(since, until_ms, last)
         found, days = await self._read(sorted(since), edges)
-        counts, discrepancies = [], []
+        counts, discrepancies = [], lost
         for leader in leaders:
             compared = _Leader(
                 leader,
@@ -108,6 +116,8 @@ class Reconcile:
             discrepancies += await self._unmapped(leader, stored)
         discrepancies += await self._overdue()
         discrepancies += [await self._said_by(breach) for breach in await self._audit.breaches()]
+        if not others:
+            discrepancies = [one for one in discrepancies if one.leader is None or one.leader in since]
         return Reconciliation(
             from_ms=min(since.values(), default=until_ms),
             to_ms=until_ms,
@@ -115,7 +125,18 @@ class Reconcile:
             discrepancies=tuple(discrepancies),
         )
 
-    async def _edges(self, since_ms: Millis, until_ms: Millis, last: int) -> Edges:
+    async def _edges(self, since: dict[str, Millis], until_ms: Millis, last: int) -> tuple[Edges, list[Discrepancy]]:
+        """Return the days, and what of the past nobody keeps: the leaders begin after it, and that is told."""
+        try:
+            return await self._days(min(since.values(), default=until_ms), until_ms, last), []
+        except PastLostError as lost:
+            kept_ms = min(-(-lost.from_ms // 1000) * 1000, until_ms)
+        cut = sorted(address for address, since_ms in since.items() if since_ms < kept_ms)
+        told = [_lost(address, since[address], kept_ms) for address in cut]
+        since.update(dict.fromkeys(cut, kept_ms))
+        return await self._days(kept_ms, until_ms, last), told
+
+    async def _days(self, since_ms: Millis, until_ms: Millis, last: int) -> Edges:
         """Return where each day begins, its time and first block; at the end, what comes after the last."""
         after = await self._chain.first_block_at(until_ms // 1000 * 1000 + 1000)
         days = range((since_ms // DAY_MS + 1) * DAY_MS, until_ms + 1, DAY_MS)
@@ -326,6 +347,17 @@ class _Leader:
 def _since(leader: Leader, start_ms: Millis) -> Millis:
     """Return where the comparison begins: whole seconds, as blocks are stamped."""
     return -(-max(start_ms, leader.followed_since_ms // 1000 * 1000) // 1000) * 1000
+
+
+def _lost(address: str, since_ms: Millis, kept_ms: Millis) -> Discrepancy:
+    return Discrepancy(
+        kind=Kind.LOST_PAST,
+        leader=address,
+        tx_hash=None,
+        where_missing="chain",
+        severity=Severity.PENDING,
+        detail=(("from_ms", since_ms), ("compared_from_ms", kept_ms)),
+    )
 
 
 def _identity(trade: Trade) -> tuple[str, str, str]:

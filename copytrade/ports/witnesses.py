@@ -17,6 +17,14 @@ class WitnessUnavailableError(Exception):
     """A witness cannot answer; the text starts with its name (polygon, data_api)."""
 
 
+class PastLostError(WitnessUnavailableError):
+    """The chain of that time is kept by nobody who was asked; `from_ms` is the time of the oldest block there is."""
+
+    def __init__(self, text: str, *, from_ms: Millis) -> None:
+        super().__init__(text)
+        self.from_ms = from_ms
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """One trade of an account, as far as every witness tells it; identical ones are real.

@@ -59,6 +59,26 @@ def test_a_fill_at_the_cursor_that_we_lack_is_an_error_and_repaired_once():
     played(story)
 
 
+def test_what_no_node_keeps_any_more_is_told_and_the_rest_is_compared():
+    async def story(world: World) -> None:
+        await world.begin(a_log("1", at_ms=SINCE_MS), a_log("2"))
+        world.chain.kept_from_ms = OLD_MS - DAY_MS + 500
+        lost = a_log("3")
+        world.chain.logs.append(lost)
+        world.api.listed.append(lost)
+
+        found = await world.compare()
+        kept_ms = OLD_MS - DAY_MS + 1_000
+        assert named(found) == [
+            (Kind.LOST_PAST, None, "chain", Severity.PENDING),
+            *only(Kind.MISSING_FILL, "0x3", "ledger"),
+        ]
+        assert found.discrepancies[0].detail == (("from_ms", SINCE_MS), ("compared_from_ms", kept_ms))
+        assert found.from_ms == kept_ms
+
+    played(story)
+
+
 def test_a_fill_above_the_cursor_is_still_to_come():
     async def story(world: World) -> None:
         await world.begin(a_log("1"))

@@ -19,7 +19,7 @@ from copytrade.domain.fills import Sighting, Source
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
 from copytrade.ports.leader_fills import SourceEvent
-from copytrade.ports.witnesses import ChainPart, ChainWitness, Trade, WitnessUnavailableError
+from copytrade.ports.witnesses import ChainPart, ChainWitness, PastLostError, Trade, WitnessUnavailableError
 
 ATTEMPTS: Final = 8
 RETRY_MS: Final = 500
@@ -40,7 +40,14 @@ class PolygonWitness(ChainWitness):
         return header.number, header.ts_ms
 
     async def first_block_at(self, at_ms: Millis) -> int:
-        return await self._patiently(lambda: first_block_at(self._node, at_ms))
+        return await self._patiently(lambda: self._first_block_at(at_ms))
+
+    async def _first_block_at(self, at_ms: Millis) -> int:
+        try:
+            return await first_block_at(self._node, at_ms)
+        except Pruned as lost:
+            oldest = await self._header(lost.oldest)
+            raise PastLostError(f"polygon: {lost}", from_ms=oldest.ts_ms) from lost
 
     async def read(self, accounts: Sequence[str], *, first: int, limit: int) -> ChainPart:
         opening = await self._patiently(lambda: self._header(first))
@@ -61,7 +68,7 @@ class PolygonWitness(ChainWitness):
             try:
                 return await ask()
             except RpcError as error:
-                if attempt + 1 == attempts or isinstance(error, RpcUnusable | Pruned):
+                if attempt + 1 == attempts or isinstance(error, RpcUnusable):
                     raise WitnessUnavailableError(f"polygon: {error}") from error
                 await self._clock.sleep_ms(RETRY_MS)
         raise AssertionError("the last attempt returns or raises")
