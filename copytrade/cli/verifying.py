@@ -16,7 +16,7 @@ from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro
 from copytrade.engine.verify import DAY_MS, RangeReport
 from copytrade.ports.leader_fills import SourceUnusableError
-from copytrade.ports.witnesses import Trade, WitnessUnavailableError
+from copytrade.ports.witnesses import PastLostError, Trade, WitnessUnavailableError
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -61,7 +61,13 @@ async def _verify(wallet: str, *, since_ms: Millis | None, now_ms: Millis) -> li
         start_ms = since_ms if since_ms is not None else followed_ms or now_ms - SINCE_DEFAULT_MS
         ours_ms = None if followed_ms is None else max(followed_ms, start_ms)
         async with app.open_verify(settings, ledger, tell=_progress) as verifier:
-            reports = await verifier.run(wallet, since_ms=start_ms // 1000 * 1000, ours_since_ms=ours_ms)
+            try:
+                reports = await verifier.run(wallet, since_ms=start_ms // 1000 * 1000, ours_since_ms=ours_ms)
+            except PastLostError as lost:
+                kept_ms = -(-lost.from_ms // 1000) * 1000
+                complain(f"no node keeps what was before {_utc(kept_ms)}: compared from then on")
+                ours_ms = None if ours_ms is None else max(ours_ms, kept_ms)
+                reports = await verifier.run(wallet, since_ms=kept_ms, ours_since_ms=ours_ms)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     return reports

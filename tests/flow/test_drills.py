@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from copytrade.__main__ import build
 from copytrade.app import drill_all
+from copytrade.cli.program import build
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt
 from copytrade.domain.fills import Side
 from copytrade.domain.risk import LimitName, Ruling

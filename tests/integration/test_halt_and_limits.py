@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from copytrade.__main__ import build
+from copytrade.cli.program import build
 from copytrade.ports.ledger import LedgerUnavailableError
 from copytrade.settings import Settings
 from tests.makers import LEADER

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from copytrade.__main__ import build
+from copytrade.cli.program import build
 from copytrade.domain.copy_rules import RULES, parse_rule, write_rule
 from tests.makers import LEADER, OTHER
 from tests.unit.test_settings import _nothing_set
