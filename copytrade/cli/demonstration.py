@@ -85,7 +85,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
     screen = console()
     if not screen.is_terminal:
         worker.listeners.add(app.line_notifier(print_line))
-        await until_stopped(worker.run(), seconds=seconds)
+        await until_stopped(worker.run(), seconds=seconds, at_stop=score.keep_marks)
         return
     table = app.table_notifier(score, title="copytrade demo: paper copies on a local Polymarket (Ctrl-C stops)")
     worker.listeners.add(table)
@@ -101,7 +101,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
                 tasks.create_task(redraw(), name="redraw")
                 tasks.create_task(worker.run(), name="worker")
 
-        await until_stopped(both(), seconds=seconds)
+        await until_stopped(both(), seconds=seconds, at_stop=score.keep_marks)
         live.update(table.draw(screen.height), refresh=True)
 
 

@@ -6,6 +6,7 @@ Exit 0 is fine, 1 means the check found something or the worker had to stop, 2 i
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +95,10 @@ def main() -> None:
 
 def _explain(error: BaseException) -> int:
     """Say in one line what went wrong; handled errors by their text, others with their type too."""
+    if isinstance(error, BrokenPipeError):
+        # Whoever read us has gone, as in `copytrade run | head`; what is still to be flushed goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FOUND
     if isinstance(error, SourceUnusableError):
         source, _, what = str(error).partition(": ")
         complain(f"{_VARIABLE_OF.get(source, source)}: {what}")

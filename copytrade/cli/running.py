@@ -8,13 +8,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def until_stopped(main: Coroutine[object, object, None], *, seconds: float | None) -> None:
-    """Run `main`; SIGINT, SIGTERM or `seconds` running out cancel it, which is a clean end."""
+async def until_stopped(
+    main: Coroutine[object, object, None], *, seconds: float | None, at_stop: Callable[[], None] | None = None
+) -> None:
+    """Run `main`; SIGINT, SIGTERM or `seconds` running out cancel it, which is a clean end.
+
+    `at_stop` is called just before that.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in STOP_SIGNALS:
@@ -25,6 +30,8 @@ async def until_stopped(main: Coroutine[object, object, None], *, seconds: float
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
+        elif at_stop is not None:
+            at_stop()
     finally:
         for task in (running, stopping):
             task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -47,7 +48,7 @@ async def _run(settings: Settings, seconds: float | None, record: Path | None) -
             print_line(f"metrics at {observatory.url}/metrics")
         worker.listeners.add(score, app.line_notifier(print_line))
         score.mark = worker.money.marks.price
-        await until_stopped(worker.run(), seconds=seconds)
+        await until_stopped(worker.run(), seconds=seconds, at_stop=score.keep_marks)
         for line in score.summary_lines():
             print_line(line)
 
@@ -73,16 +74,21 @@ def sandbox(
         threading.Thread(target=_stop_when_input_ends, daemon=True).start()
     from copytrade.sandbox import command
 
-    command.run(
-        host=host,
-        port=port,
-        seed=seed,
-        manual=manual,
-        recorded=recorded,
-        speed=speed,
-        block_ms=block_ms,
-        for_seconds=seconds,
-    )
+    try:
+        command.run(
+            host=host,
+            port=port,
+            seed=seed,
+            manual=manual,
+            recorded=recorded,
+            speed=speed,
+            block_ms=block_ms,
+            for_seconds=seconds,
+        )
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}:
+            raise
+        raise typer.BadParameter(f"{host}:{port}: {error.strerror}", param_hint="--port") from None
 
 
 def _stop_when_input_ends() -> None:

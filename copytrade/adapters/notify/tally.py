@@ -59,7 +59,7 @@ class Tally(Notifier):
             case Decided(attempt=attempt, market=market):
                 self.decisions[attempt.decision] += 1
                 if attempt.decision is Decision.SKIP:
-                    self.skip_codes.update(one.code for one in attempt.reasons)
+                    self.skip_codes[attempt.reasons[0].code] += 1
                 if market is not None:
                     self.markets[attempt.token_id] = market
             case OrderFilled(position=position):
@@ -74,6 +74,11 @@ class Tally(Notifier):
                 self.notes[code] += 1
             case OrderSent():
                 pass
+
+    def keep_marks(self) -> None:
+        """Mark with what is known now from now on: a worker that stops lets go of its books."""
+        known = {token_id: self.mark(token_id) for token_id in self.positions}
+        self.mark = known.get
 
     def marked_value(self, position: Position) -> Usdc | None:
         """Return what a position would bring at the best bid, None if there is no bid to mark it with."""
