@@ -77,7 +77,8 @@ def play(path: Path, *, seed: int, hours: float, plan: Plan, say: Callable[[str]
 
     async def main() -> int:
         async with _open_stage(path, seed, start_ms, plan) as (stage, bustle, venue):
-            await _Day(stage, bustle, venue, Witness(path, stage.world), outcome, hours, say).live()
+            witness = Witness(path, stage.world)
+            await _Day(stage, bustle, venue=venue, witness=witness, outcome=outcome, hours=hours, say=say).live()
             return stage.clock.now_ms()
 
     with quiet_logs():
@@ -93,7 +94,7 @@ def settings_at(path: Path) -> Settings:
     changes: dict[str, object] = {
         "database_url": type(Circumstances().settings().database_url)(f"sqlite:///{path}"),
         "copy_ratio": 400_000,
-        "data_api_poll_interval_ms": 15_000,
+        "data_api_poll_interval_ms": 60_000,
         "polygon_poll_interval_ms": 6_000,
         "quote_fresh_ms": 5_000,
         "quote_stale_ms": 15_000,
@@ -119,9 +120,7 @@ class _Setting(Circumstances):
 
 
 @asynccontextmanager
-async def _open_stage(
-    path: Path, seed: int, start_ms: int, plan: Plan
-) -> AsyncIterator[tuple[Stage, Bustle, Venue]]:
+async def _open_stage(path: Path, seed: int, start_ms: int, plan: Plan) -> AsyncIterator[tuple[Stage, Bustle, Venue]]:
     config = WorldConfig(
         start_ms=start_ms, seed=seed, block_ms=BLOCK_MS, history_blocks=20, filler_markets=0, invented_flow=False
     )
@@ -166,6 +165,7 @@ class _Day:
         self,
         stage: Stage,
         bustle: Bustle,
+        *,
         venue: Venue,
         witness: Witness,
         outcome: Outcome,
@@ -313,9 +313,9 @@ class _Day:
         for one in attempt.reasons if attempt.decision is Decision.SKIP else ():
             self._outcome.counts[f"refused {one.code}"] += 1
         is_entry = attempt.decision is Decision.TRADE and attempt.side is Side.BUY
-        if is_entry and self._thrown_ms is not None and attempt.decided_at_ms > self._thrown_ms:
-            if self._witness.drawdown_is_open():
-                self._breach(f"attempt {attempt.id} enters while the drawdown switch is thrown")
+        is_after = self._thrown_ms is not None and attempt.decided_at_ms > self._thrown_ms
+        if is_entry and is_after and self._witness.drawdown_is_open():
+            self._breach(f"attempt {attempt.id} enters while the drawdown switch is thrown")
 
     def _judge_rest(self) -> None:
         for token in self._witness.unsettled():
