@@ -27,9 +27,14 @@ from benchmarks.measuring import DURABLE
 from copytrade import app
 from copytrade.adapters.sql import schema
 from copytrade.adapters.sql.engine import Database, open_database
+from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.adapters.sql.reports import SqlReports
 from copytrade.adapters.sql.statistics import SqlStatistics
+from copytrade.adapters.system import SystemClock
 from copytrade.cli.demonstration import demo_settings
+from copytrade.domain.ids import COPY_STRATEGY_ID
+from copytrade.engine.portfolio import Portfolio
+from copytrade.engine.stake_keeping import StakeKeeping
 from copytrade.sandbox.server import urls_of
 from tests.makers import NOW_MS
 from tests.postgres import new_database, started_server
@@ -87,6 +92,7 @@ def reads(database: Database) -> Mapping[str, Read]:
 
 async def measure(url: str) -> list[Wait]:
     """Start a worker over the history until it decides, then ask everything once."""
+    print(f"what was at stake is kept in {await _keep(url):.0f} s, as a worker does while it runs", flush=True)
     waits = [Wait("start until it decides", await _start(url), READY_S_MAX)]
     async with open_database(url) as database:
         for name, read in reads(database).items():
@@ -95,6 +101,17 @@ async def measure(url: str) -> list[Wait]:
             bound = READ_S_MAX[name.split(" of ")[0].split(":")[0]]
             waits.append(Wait(name, time.monotonic() - began_s, bound))
     return waits
+
+
+async def _keep(url: str) -> float:
+    """Let be kept what a worker keeps while it runs; return how many seconds that takes at once."""
+    began_s = time.monotonic()
+    portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id="paper")
+    async with open_database(url) as database:
+        ledger = SqlLedger(database)
+        await portfolio.load(ledger)
+        await StakeKeeping(ledger, portfolio=portfolio, clock=SystemClock()).keep()
+    return time.monotonic() - began_s
 
 
 async def _start(url: str) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KEEP_EVERY_MS: Final[Millis] = 600_000
 MOVES_AT_ONCE: Final = 500
 """So many moves are counted without letting others run."""
-MOVES_MIN: Final = 100
+MOVES_MIN: Final = 20
 """Fewer are not worth a write: a start counts them in no time."""
 
 

@@ -16,32 +16,16 @@ from copytrade.domain.settlement import Resolution, ResolutionSource
 from copytrade.engine.at_stake import AtStake
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.stake_keeping import StakeKeeping
-from copytrade.ports.clock import Clock
 from copytrade.ports.ledger import Ledger
 from tests.ledger_facts import an_execution
 from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_market, micro
 from tests.money_facts import an_order
+from tests.still_clock import StillClock
 
 OWNER = {"strategy_id": "copy", "account_id": "paper"}
 DAY_MS = 86_400_000
 START_MS = NOW_MS + 3 * DAY_MS
 """When the worker starts that has to know what is at stake."""
-
-
-class StillClock(Clock):
-    """Stands at one time."""
-
-    def __init__(self, now_ms: int) -> None:
-        self._now_ms = now_ms
-
-    def now_ms(self) -> int:
-        return self._now_ms
-
-    def monotonic_ms(self) -> int:
-        return self._now_ms
-
-    async def sleep_ms(self, duration_ms: int) -> None:
-        raise AssertionError(f"nobody waits {duration_ms} ms here")
 
 
 async def traded(ledger: Ledger, number: int, **facts: Any) -> None:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.day.bustle import Plan
-from tests.day.day import Outcome, play
+from tests.day.day import play
 from tests.day.outages import OUTAGES
 
 PLAN = Plan(leaders=24, first_markets=24, order_every_ms=12_000)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    path = tmp_path_factory.mktemp("day") / "day.db"
-    return play(path, seed=0, hours=2.0, plan=PLAN, say=print)
+def test_the_audit_is_clean_pnl_adds_up_and_the_switch_fires_when_and_only_when_it_should(tmp_path: Path) -> None:
+    outcome = play(tmp_path / "day.db", seed=0, hours=2.0, plan=PLAN, say=print)
 
-
-def test_the_audit_is_clean_pnl_adds_up_and_the_switch_fires_when_and_only_when_it_should(outcome: Outcome) -> None:
     assert outcome.breaches == []
     assert outcome.thrown_at_loss
-
-
-def test_the_day_had_everything_that_could_have_broken_it(outcome: Outcome) -> None:
+    assert outcome.most_lost_unthrown > 0
     counts = outcome.counts
-
     assert counts["leaders"] == PLAN.leaders
     assert counts["executions"] >= 100
     assert counts["settlements"] >= 50
@@ -33,4 +28,3 @@ def test_the_day_had_everything_that_could_have_broken_it(outcome: Outcome) -> N
     assert counts["lives"] >= 4
     assert counts["rows audited"] >= 1_000
     assert {name.removeprefix("outage ") for name in counts if name.startswith("outage ")} == set(OUTAGES)
-    assert outcome.most_lost_unthrown > 0
