@@ -1,7 +1,7 @@
 # Everything a newcomer needs; the work is done by the scripts these call.
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo test sim bench fmt lock clean
+.PHONY: help setup demo test sim day bench fmt lock clean
 
 help: ## Show this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ test: ## Run every check (ARGS="-k fees" goes to pytest)
 sim: ## Play seeded worlds with faults (SEEDS=500 FROM=0; ARGS=--planted shows that known bugs are found)
 	scripts/setup dev
 	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),0) --from $(or $(FROM),0) $(ARGS)
+
+day: ## Let the whole worker live through a day on virtual time and judge its money (ARGS="--hours 2 --seed 1")
+	scripts/setup dev
+	.venv/bin/python -m tests.day $(ARGS)
 
 bench: ## Measure the hot path against its bars and its peers (a few minutes)
 	scripts/setup dev
