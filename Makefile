@@ -1,7 +1,7 @@
 # Everything a newcomer needs; the work is done by the scripts these call.
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo test sim day bench fmt lock clean
+.PHONY: help setup demo test sim bench fmt lock clean
 
 help: ## Show this list
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,10 +20,6 @@ sim: ## Play seeded worlds with faults (SEEDS=500 FROM=0; ARGS=--planted shows t
 	scripts/setup dev
 	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),0) --from $(or $(FROM),0) $(ARGS)
 
-day: ## Let the whole worker live through a day on virtual time and judge its money (ARGS="--hours 2 --seed 1")
-	scripts/setup dev
-	.venv/bin/python -m tests.day $(ARGS)
-
 bench: ## Measure the hot path against its bars and its peers (a few minutes)
 	scripts/setup dev
 	scripts/bench-peers
@@ -33,6 +29,11 @@ fmt: ## Format the code and apply the fixes that are safe
 	scripts/setup dev
 	.venv/bin/ruff check --fix-only --quiet .
 	.venv/bin/ruff format --quiet .
+
+.PHONY: day
+day: ## Let the whole worker live through a day on virtual time and judge its money (ARGS="--hours 2 --seed 1")
+	scripts/setup dev
+	.venv/bin/python -m tests.day $(ARGS)
 
 lock: ## Bring the locks in line with pyproject.toml (ARGS=--upgrade takes the newest of all)
 	scripts/setup dev
