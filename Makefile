@@ -35,6 +35,11 @@ fmt: ## Format the code and apply the fixes that are safe
 	.venv/bin/ruff check --fix-only --quiet .
 	.venv/bin/ruff format --quiet .
 
+.PHONY: day
+day: ## Let the whole worker live through a day on virtual time and judge its money (ARGS="--hours 2 --seed 1")
+	scripts/setup dev
+	.venv/bin/python -m tests.day $(ARGS)
+
 lock: ## Bring the locks in line with pyproject.toml (ARGS=--upgrade takes the newest of all)
 	scripts/setup dev
 	scripts/lock $(ARGS)

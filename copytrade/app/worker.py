@@ -35,6 +35,7 @@ from copytrade.engine.mirror import Mirror
 from copytrade.engine.notes import Notes
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
+from copytrade.engine.stake_keeping import StakeKeeping
 from copytrade.engine.tracking import Tracking
 from copytrade.engine.worker import Worker
 
@@ -147,7 +148,12 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
         comparison=build_comparison(parts.executor, guard.risk.halts, ledger=ledger, notes=notes, clock=clock),
-        chores={**guard.chores, "alerts": alerts.run, **build_chores(settings, parts, outside)},
+        chores={
+            **guard.chores,
+            "alerts": alerts.run,
+            "stakes": StakeKeeping(ledger, portfolio=parts.portfolio, clock=clock).run,
+            **build_chores(settings, parts, outside),
+        },
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 

@@ -32,6 +32,14 @@ class Result(NamedTuple):
     scopes: tuple[Scope, ...]
 
 
+class LineStake(NamedTuple):
+    """What is held of a token after one leader, and what it cost."""
+
+    leader: str
+    shares: Shares
+    cost: Usdc
+
+
 class _Order:
     """An open buy. `reserved` is its worst case from the start, `spent` what it has paid since."""
 
@@ -195,7 +203,23 @@ class Exposure:
         nets = split_exactly(net, parts) if parts else {}
         for part_of, part in parts.items():
             self._lessen(part_of, part, net=nets[part_of], is_today=is_today)
-        self._hold_more(line.owner, line.token_id, cost_left - self._costs[line.owner, line.token_id])
+        self.hold_at(line.owner, line.token_id, cost_left)
+
+    def stakes_on(self, owner: Scope, token_id: str) -> tuple[LineStake, ...]:
+        """Return what is held of a token, in the order in which shares are split among leaders."""
+        return tuple(
+            LineStake(line.leader, self._stakes[line].shares, self._stakes[line].cost)
+            for line in self._lines.get(token_id, ())
+            if line.owner == owner and line in self._stakes
+        )
+
+    def cost_on(self, owner: Scope, token_id: str) -> Usdc:
+        """Return what a position counts as."""
+        return self._costs[owner, token_id]
+
+    def hold_at(self, owner: Scope, token_id: str, cost: Usdc) -> None:
+        """Let a position count as that much, whatever its parts have cost."""
+        self._hold_more(owner, token_id, cost - self._costs[owner, token_id])
 
     def start_day(self) -> None:
         """Forget what was spent and earned: a new day begins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import OPEN_STATUSES
@@ -14,13 +15,16 @@ from copytrade.domain.settlement import MIGRATIONS, PositionSettlement, Settleme
 from copytrade.domain.units import notional_down, notional_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
+    from copytrade.domain.leaders import Leader
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis, Usdc
     from copytrade.ports.ledger import Ledger
+    from copytrade.ports.risk import CopiedExecution
+    from copytrade.ports.stake_memory import KeptStakes
 
 NOBODY: Final = ""
 """The leader of shares whose leader is not known any more."""
@@ -41,36 +45,60 @@ class AtStake:
         self._take_result: Callable[[Result], None] = exposure.results.append
         self.exposure = exposure
 
+    @property
+    def owner(self) -> Scope:
+        """Whose money this is."""
+        return Scope(*self._owner)
+
     async def load(
         self, ledger: Ledger, *, day_started_ms: Millis, results_since_ms: Millis, entries_since_ms: Millis
     ) -> None:
         """Count again what an earlier life of the process left: call it once, before anything else."""
         self._day_started_ms = day_started_ms
-        self._addresses = {leader.id: leader.address for leader in await ledger.leaders()}
+        self.know(await ledger.leaders())
         attempts = await ledger.copied_attempts(*self._owner, since_ms=entries_since_ms)
-        moves = await ledger.copied_moves(*self._owner, since_ms=min(day_started_ms, results_since_ms))
-        tokens = {copied.attempt.token_id for copied in attempts} | {move.token_id for move in moves}
+        since_ms = min(day_started_ms, results_since_ms)
+        kept = {one.token_id: one for one in await ledger.kept_stakes(*self._owner, since_ms=since_ms)}
+        after = {token_id: one.ordinal for token_id, one in kept.items()}
+        moves = await ledger.copied_moves(*self._owner, since_ms=since_ms, after=after)
+        tokens = {copied.attempt.token_id for copied in attempts} | {move.token_id for move in moves} | kept.keys()
         markets = await ledger.markets_of(tokens)
         for copied in attempts:
             self.reserve(copied.attempt, leader=copied.leader, market=markets.get(copied.attempt.token_id))
         past: list[Result] = []
         self._take_result = past.append
-        positions: dict[str, Position] = {}
+        positions = {token_id: self.restore(one) for token_id, one in kept.items()}
         for move in moves:
-            before = positions.get(move.token_id, self._empty(move.token_id))
-            if isinstance(move, PositionSettlement):
-                after = apply_settlement(before, move)
-                self.settled(move, after)
-            else:
-                after = apply_fill(before, move.fill)
-                self._remember_leader(move.fill.attempt_id, move.leader)
-                self.executed(move.fill, before, after)
-            positions[move.token_id] = after
+            before = positions.get(move.token_id, self.empty(move.token_id))
+            positions[move.token_id] = self.count(move, before)
         for attempt_id in [exit_ for exit_ in self._exits if exit_ not in self._open]:
             self._end_exit(attempt_id)
         self._take_result = self.exposure.results.append
         self.exposure.results.extend(sorted(result for result in past if result.at_ms >= results_since_ms))
         self.map_tokens(markets.get, self.exposure.tokens())
+
+    def know(self, leaders: Iterable[Leader]) -> None:
+        """Learn who is behind the ids of settlements."""
+        self._addresses.update((leader.id, leader.address) for leader in leaders)
+
+    def restore(self, kept: KeptStakes) -> Position:
+        """Count a position as it was kept, before anything that moved it later; return it as it was."""
+        for leader, shares, cost in kept.parts:
+            self.exposure.came(self._line(kept.token_id, leader), shares=shares, cost=cost)
+            self._addresses[leader_id(leader)] = leader
+        self.exposure.hold_at(self.owner, kept.token_id, kept.at_stake_usdc)
+        return replace(self.empty(kept.token_id), shares=kept.shares, cost_usdc=kept.cost_usdc)
+
+    def count(self, move: CopiedExecution | PositionSettlement, before: Position) -> Position:
+        """Count what moved a position once, by what the position was before it; return it as it is after."""
+        if isinstance(move, PositionSettlement):
+            after = apply_settlement(before, move)
+            self.settled(move, after)
+            return after
+        after = apply_fill(before, move.fill)
+        self._remember_leader(move.fill.attempt_id, move.leader)
+        self.executed(move.fill, before, after)
+        return after
 
     def reserve(self, attempt: ExecutionAttempt, *, leader: str, market: Market | None) -> bool:
         """Count a buy as decided and, while it is open, as filled at worst; False if it was counted before."""
@@ -170,7 +198,8 @@ class AtStake:
     def _line(self, token_id: str, leader: str) -> Line:
         return Line(*self._owner, leader, token_id)
 
-    def _empty(self, token_id: str) -> Position:
+    def empty(self, token_id: str) -> Position:
+        """Return a position of a token that nothing has moved."""
         strategy_id, account_id = self._owner
         return Position(strategy_id=strategy_id, account_id=account_id, token_id=token_id)
 

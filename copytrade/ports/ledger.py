@@ -17,6 +17,7 @@ from copytrade.ports.leader_events import LeaderEventStore
 from copytrade.ports.live_orders import LiveOrderStore
 from copytrade.ports.reconciliation import ReconciliationStore
 from copytrade.ports.risk import RiskStore
+from copytrade.ports.stake_memory import StakeMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,6 +92,7 @@ class Ledger(
     RiskStore,
     LiveOrderStore,
     ReconciliationStore,
+    StakeMemory,
     Protocol,
 ):
     """See the module: every write is one transaction."""

@@ -100,11 +100,11 @@ class RiskStore(Protocol):
         """Return what was last kept of a day's PnL, None for a day that is not known."""
 
     async def copied_moves(
-        self, strategy_id: str, account_id: str, *, since_ms: Millis
+        self, strategy_id: str, account_id: str, *, since_ms: Millis, after: Mapping[str, int] | None = None
     ) -> tuple[CopiedExecution | PositionSettlement, ...]:
         """Return everything that moved each position that is open or was moved since then, in order for each token.
 
-        Executions that failed to settle are left out.
+        Of tokens named in `after` only what is numbered above. Executions that failed to settle are left out.
         """
 
     async def copied_attempts(

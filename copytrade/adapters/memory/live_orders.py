@@ -37,6 +37,7 @@ class MemoryLiveOrders(MemoryAttempts):
         if after.settlement is Settlement.FAILED and stored.settlement is not Settlement.FAILED:
             attempt = replace(attempt, filled_shares=attempt.filled_shares - stored.shares)
             self._attempts[attempt.id] = attempt
+            self._kept_stakes.pop(owner, None)
             self.events.append(Event(code="TRADE_FAILED", detail=after.told(), at_ms=at_ms))
         return Booked(attempt=attempt, position=self._positions[owner])
 

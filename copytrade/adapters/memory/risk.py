@@ -16,6 +16,7 @@ from copytrade.domain.risk import told as limit_told
 from copytrade.domain.settlement import PositionSettlement
 from copytrade.domain.units import notional_down, notional_up
 from copytrade.ports.risk import CopiedAttempt, CopiedExecution, DayFigures
+from copytrade.ports.stake_memory import NumberedMove
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from copytrade.domain.risk import LimitName
     from copytrade.domain.scopes import Scope
     from copytrade.domain.units import Millis, Usdc
+    from copytrade.ports.stake_memory import KeptStakes
 
 
 class MemoryRisk(MemoryAccounts):
@@ -107,15 +109,28 @@ class MemoryRisk(MemoryAccounts):
         return gain
 
     async def copied_moves(
-        self, strategy_id: str, account_id: str, *, since_ms: Millis
+        self, strategy_id: str, account_id: str, *, since_ms: Millis, after: Mapping[str, int] | None = None
     ) -> tuple[CopiedExecution | PositionSettlement, ...]:
         found: list[CopiedExecution | PositionSettlement] = []
-        for owner, entries in sorted(self._entries.items()):
-            if owner[:2] != (strategy_id, account_id):
-                continue
-            if self._position(owner).shares or any(_moved_at(entry) >= since_ms for entry in entries):
-                found += self._moves(entries)
+        for owner in self._moved((strategy_id, account_id), since_ms):
+            first = (after or {}).get(owner[2], -1) + 1
+            found += (one.move for one in self._numbered(owner) if one.ordinal >= first)
         return tuple(found)
+
+    async def kept_stakes(self, strategy_id: str, account_id: str, *, since_ms: Millis) -> tuple[KeptStakes, ...]:
+        moved = self._moved((strategy_id, account_id), since_ms)
+        kept = (self._kept_stakes.get(owner) for owner in moved)
+        return tuple(one for one in kept if one is not None and one.before_ms <= since_ms)
+
+    async def moves_to_keep(
+        self, strategy_id: str, account_id: str, token_id: str, *, after: int, before_ms: Millis, limit: int
+    ) -> tuple[NumberedMove, ...]:
+        owner = (strategy_id, account_id, token_id)
+        end = self._first_to_count(owner, before_ms)
+        return tuple(one for one in self._numbered(owner) if after < one.ordinal < end)[:limit]
+
+    async def keep_stakes(self, kept: KeptStakes) -> None:
+        self._kept_stakes[kept.strategy_id, kept.account_id, kept.token_id] = kept
 
     async def copied_attempts(
         self, strategy_id: str, account_id: str, *, since_ms: Millis
@@ -160,15 +175,34 @@ class MemoryRisk(MemoryAccounts):
             realized_usdc=sum(realized for _, realized in executed),
         )
 
-    def _moves(
-        self, entries: Sequence[ExecutionFill | PositionSettlement]
-    ) -> Iterator[CopiedExecution | PositionSettlement]:
-        for entry in entries:
+    def _moved(self, account: tuple[str, str], since_ms: Millis) -> list[Owner]:
+        return [
+            owner
+            for owner, entries in sorted(self._entries.items())
+            if owner[:2] == account
+            and (self._position(owner).shares or any(_moved_at(entry) >= since_ms for entry in entries))
+        ]
+
+    def _numbered(self, owner: Owner) -> Iterator[NumberedMove]:
+        for ordinal, entry in enumerate(self._entries[owner]):
             if isinstance(entry, PositionSettlement):
-                yield entry
+                yield NumberedMove(ordinal=ordinal, move=entry)
             elif entry.settlement is not Settlement.FAILED:
                 recorded = self.stored[self._attempts[entry.attempt_id].leader_fill_id].recorded
-                yield CopiedExecution(fill=entry, leader=recorded.fill.leader)
+                move = CopiedExecution(fill=entry, leader=recorded.fill.leader)
+                yield NumberedMove(ordinal=ordinal, move=move)
+
+    def _first_to_count(self, owner: Owner, before_ms: Millis) -> int:
+        entries = self._entries[owner]
+        executed = [entry for entry in entries if not isinstance(entry, PositionSettlement)]
+        late = {entry.attempt_id for entry in executed if entry.fill_at_ms >= before_ms}
+        late |= {entry.attempt_id for entry in executed if self._attempts[entry.attempt_id].status in OPEN_STATUSES}
+        counted = (
+            ordinal
+            for ordinal, entry in enumerate(entries)
+            if (entry.at_ms >= before_ms if isinstance(entry, PositionSettlement) else entry.attempt_id in late)
+        )
+        return min(counted, default=len(entries))
 
 
 def _moved_at(entry: ExecutionFill | PositionSettlement) -> Millis:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.leader_fills import Cursor, CursorScope, ProvedRange
     from copytrade.ports.markets import RegistrySync
+    from copytrade.ports.stake_memory import KeptStakes
 
 Report = tuple["Source", str]
 Owner = tuple[str, str, str]
@@ -76,6 +77,7 @@ class MemoryState:
         self._trades: set[tuple[str, str]] = set()
         self._positions: dict[Owner, Position] = {}
         self._entries: dict[Owner, list[ExecutionFill | PositionSettlement]] = defaultdict(list)
+        self._kept_stakes: dict[Owner, KeptStakes] = {}
         self._balances: dict[tuple[str, str], Balance] = {}
         self._resolutions: dict[str, Resolution] = {}
         self._marks: dict[str, Price | None] = {}

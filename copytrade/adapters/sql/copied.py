@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, and_, func, select, text, union
+from sqlalchemy import Connection, and_, func, or_, select, text, union
 
 from copytrade.adapters.sql.accounts import settled_in_order
 from copytrade.adapters.sql.attempts import ATTEMPT
@@ -26,47 +26,75 @@ from copytrade.domain.fills import Side
 from copytrade.ports.risk import CopiedAttempt, CopiedExecution, DayFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement, CompoundSelect, Select, Table
 
     from copytrade.domain.market import Market
     from copytrade.domain.settlement import PositionSettlement
     from copytrade.domain.units import Millis
 
+TOKENS_AT_ONCE: Final = 100
+"""Conditions of one token each in one statement; a longer one takes the planner longer than the rows."""
+
 
 def moves(
-    connection: Connection, strategy_id: str, account_id: str, *, since_ms: Millis
+    connection: Connection, strategy_id: str, account_id: str, *, since_ms: Millis, after: Mapping[str, int]
 ) -> tuple[CopiedExecution | PositionSettlement, ...]:
-    """Return what moved each position that is open or was moved since then, in the order of each."""
+    """Return what moved each position that is open or was moved since then, in the order of each.
+
+    Of tokens named in `after` only what is numbered above.
+    """
     owner = (strategy_id, account_id)
+    found: list[tuple[str, int, CopiedExecution | PositionSettlement]] = []
+    for tokens in chunks(sorted(connection.execute(moved_tokens(owner, since_ms)).scalars())):
+        found += _executions(connection, owner, tokens, after)
+        found += [one for one in _settlements(connection, owner, tokens) if one[1] > after.get(one[0], -1)]
+    return tuple(move for *_, move in sorted(found, key=lambda one: one[:2]))
+
+
+def moved_tokens(owner: tuple[str, str], since_ms: Millis) -> CompoundSelect[Any]:
+    """Return the query for the tokens that are held or were moved since then."""
     held = select(position.c.token_id).where(*_is_of(position, owner), position.c.shares > 0)
     traded = select(execution_fill.c.token_id).where(
         *_is_of(execution_fill, owner), execution_fill.c.fill_at >= since_ms
     )
     settled = select(settlement.c.token_id).where(*_is_of(settlement, owner), settlement.c.settled_at >= since_ms)
-    found: list[tuple[str, int, CopiedExecution | PositionSettlement]] = []
-    for tokens in chunks(sorted(connection.execute(union(held, traded, settled)).scalars())):
-        found += _executions(connection, owner, tokens)
-        found += _settlements(connection, owner, tokens)
-    return tuple(move for *_, move in sorted(found, key=lambda one: one[:2]))
+    return union(held, traded, settled)
 
 
-def _executions(
-    connection: Connection, owner: tuple[str, str], tokens: list[str]
-) -> list[tuple[str, int, CopiedExecution | PositionSettlement]]:
-    statement = (
+def copied_executions(owner: tuple[str, str]) -> Select[Any]:
+    """Return the query for executions with the leaders they follow; those that failed are left out."""
+    return (
         select(execution_fill, leader.c.address)
         .join(execution_attempt, execution_attempt.c.id == execution_fill.c.attempt_id)
         .join(leader_fill, leader_fill.c.id == execution_attempt.c.leader_fill_id)
         .join(leader, leader.c.id == leader_fill.c.leader_id)
-        .where(
-            *_is_of(execution_fill, owner),
-            execution_fill.c.token_id.in_(tokens),
-            execution_fill.c.settlement != Settlement.FAILED,
-        )
+        .where(*_is_of(execution_fill, owner), execution_fill.c.settlement != Settlement.FAILED)
     )
-    return [(row.token_id, row.position_ordinal, _execution_of(row)) for row in connection.execute(statement)]
+
+
+def _executions(
+    connection: Connection, owner: tuple[str, str], tokens: list[str], after: Mapping[str, int]
+) -> list[tuple[str, int, CopiedExecution | PositionSettlement]]:
+    fill = execution_fill.c
+    whole = [token_id for token_id in tokens if token_id not in after]
+    rest = [
+        and_(fill.token_id == token_id, fill.position_ordinal > after[token_id])
+        for token_id in tokens
+        if token_id in after
+    ]
+    wanted = [fill.token_id.in_(whole)] if whole else []
+    found: list[tuple[str, int, CopiedExecution | PositionSettlement]] = []
+    for condition in (*wanted, *(or_(*some) for some in _batched(rest, TOKENS_AT_ONCE))):
+        rows = connection.execute(copied_executions(owner).where(condition))
+        found += [(row.token_id, row.position_ordinal, execution_of(row)) for row in rows]
+    return found
+
+
+def _batched(conditions: Sequence[ColumnElement[bool]], size: int) -> Iterator[Sequence[ColumnElement[bool]]]:
+    for start in range(0, len(conditions), size):
+        yield conditions[start : start + size]
 
 
 def _settlements(
@@ -164,7 +192,8 @@ def _total(column: Any, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
     return func.coalesce(total.filter(*conditions) if conditions else total, 0, type_=column.type)
 
 
-def _execution_of(row: Any) -> CopiedExecution:
+def execution_of(row: Any) -> CopiedExecution:
+    """Return a row of `copied_executions`."""
     fill = ExecutionFill(
         id=row.id,
         attempt_id=row.attempt_id,

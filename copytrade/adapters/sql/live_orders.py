@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, and_, insert, select, text, update
 
-from copytrade.adapters.sql import accounts, attempts, events
+from copytrade.adapters.sql import accounts, attempts, events, kept_stakes
 from copytrade.adapters.sql.executions import move_cash, save_position
 from copytrade.adapters.sql.live_tables import live_order
 from copytrade.adapters.sql.prepared import Prepared
@@ -92,6 +92,7 @@ def settle_execution(connection: Connection, told: ExecutionFill, at_ms: Millis)
     save_position(connection, position, at_ms=at_ms)
     move_cash(connection, stored.strategy_id, stored.account_id, cash_flow(after) - cash_flow(stored), at_ms=at_ms)
     if after.settlement is Settlement.FAILED:
+        kept_stakes.forget(connection, owner)
         events.note(connection, "TRADE_FAILED", after.told(), at_ms=at_ms)
     attempt = attempts.find(connection, stored.attempt_id)
     if attempt is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from copytrade.adapters.sql import copied, events, risk
+from copytrade.adapters.sql import copied, events, kept_stakes, risk
 from copytrade.ports.risk import RiskStore
+from copytrade.ports.stake_memory import StakeMemory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from copytrade.domain.settlement import PositionSettlement
     from copytrade.domain.units import Millis, Usdc
     from copytrade.ports.risk import CopiedAttempt, CopiedExecution, DayFigures
+    from copytrade.ports.stake_memory import KeptStakes, NumberedMove
 
 
-class SqlRiskStore(RiskStore):
+class SqlRiskStore(RiskStore, StakeMemory):
     """An open database whose schema is current."""
 
     def __init__(self, database: Database) -> None:
@@ -68,10 +70,26 @@ class SqlRiskStore(RiskStore):
         return await self._database.read(work)
 
     async def copied_moves(
-        self, strategy_id: str, account_id: str, *, since_ms: Millis
+        self, strategy_id: str, account_id: str, *, since_ms: Millis, after: Mapping[str, int] | None = None
     ) -> tuple[CopiedExecution | PositionSettlement, ...]:
-        work = partial(copied.moves, strategy_id=strategy_id, account_id=account_id, since_ms=since_ms)
+        work = partial(
+            copied.moves, strategy_id=strategy_id, account_id=account_id, since_ms=since_ms, after=after or {}
+        )
         return await self._database.read(work)
+
+    async def kept_stakes(self, strategy_id: str, account_id: str, *, since_ms: Millis) -> tuple[KeptStakes, ...]:
+        work = partial(kept_stakes.kept, strategy_id=strategy_id, account_id=account_id, since_ms=since_ms)
+        return await self._database.read(work)
+
+    async def moves_to_keep(
+        self, strategy_id: str, account_id: str, token_id: str, *, after: int, before_ms: Millis, limit: int
+    ) -> tuple[NumberedMove, ...]:
+        owner = (strategy_id, account_id, token_id)
+        work = partial(kept_stakes.moves, owner=owner, after=after, before_ms=before_ms, limit=limit)
+        return await self._database.read(work)
+
+    async def keep_stakes(self, kept: KeptStakes) -> None:
+        await self._database.write(partial(kept_stakes.keep, kept=kept))
 
     async def copied_attempts(
         self, strategy_id: str, account_id: str, *, since_ms: Millis

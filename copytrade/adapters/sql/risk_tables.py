@@ -79,3 +79,17 @@ risk_day: Final = Table(
     Column("unmarked", Integer),
     _required("updated_at", Instant),
 )
+
+kept_stake: Final = Table(
+    "kept_stake",
+    metadata,
+    Column("strategy_id", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("token_id", Text, primary_key=True),
+    _required("position_ordinal", Integer),
+    _required("before_at", Instant),
+    _required("shares", Micro),
+    _required("cost_usdc", Micro),
+    _required("at_stake_usdc", Micro),
+    _required("parts", JsonText),
+)
