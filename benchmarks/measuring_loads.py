@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ PATIENCE_S = 60.0
 
 async def until(holds: Callable[[], bool], *, seconds: float = PATIENCE_S) -> None:
     """Wait until something holds, or so long."""
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
+    for _ in range(int(seconds / LOOK_EVERY_S)):
+        if holds():
+            return
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -30,8 +30,8 @@ class LiveBook:
 
     Several messages may carry one venue timestamp, and between them the book may be crossed: half of a sweep
     was applied. A crossed state is settled by a message with another timestamp or by `settle`; every other
-    state is settled at once. The caller's instants and the venue's timestamps must not go back while there
-    is a book.
+    state is settled at once. The caller's instants must not go back but with `restart`, the venue's timestamps
+    not while there is a book.
     """
 
     __slots__ = (
@@ -181,6 +181,15 @@ class LiveBook:
         self._begin(Stretch(at_ms=at_ms, venue_ts_ms=0, revision=revision, levels=None))
         self._room = 0
 
+    def restart(self, at_ms: Millis) -> None:
+        """Forget the past and hold what is held as a new state of that instant, which may be before the last one."""
+        self._stretches.clear()
+        if self.is_seeded:
+            self._latest = None
+            self._seed(self._levels, self.venue_ts_ms, at_ms)
+        else:
+            self._begin(Stretch(at_ms=at_ms, venue_ts_ms=0, revision=self._stretch.revision, levels=None))
+
     def agrees_with(self, levels: Mapping[Quote, Shares]) -> bool:
         """Whether the book, settled or not, has exactly these levels."""
         return self.is_seeded and self._levels == levels
@@ -229,7 +238,7 @@ class LiveBook:
         self.is_seeded = True
         self.venue_ts_ms = venue_ts_ms
         levels_then = packed(self._levels)
-        revision = self._stretch.revision + 1
+        revision = self._stretch.revision + len(self._changes) + 1
         self._begin(Stretch(at_ms=at_ms, venue_ts_ms=venue_ts_ms, revision=revision, levels=levels_then, is_new=True))
         self._judge()
         if self.is_pending:

@@ -21,6 +21,14 @@ IDLE = """
 SELECT f.id FROM leader_fill f JOIN execution_attempt a ON a.leader_fill_id = f.id
 WHERE f.confirmed_at IS NOT NULL AND a.status = 'SKIPPED' ORDER BY f.fill_ts, f.id
 """
+
+
+FIRST_OF_EACH = """
+SELECT tx_hash FROM (
+    SELECT tx_hash, row_number() OVER (PARTITION BY leader_id ORDER BY fill_ts, block_number NULLS LAST, log_index) AS n
+    FROM leader_fill WHERE token_id = ? AND orphaned_at IS NULL
+) WHERE n = 1
+"""
 MADE_UP = "0x" + "99" * 32
 
 
@@ -45,7 +53,7 @@ def asked(path: Path, query: str) -> list[Any]:
 def tamper(path: Path) -> Counter[tuple[str, str | None]]:
     """Break the ledger in every way that can be told from outside; return what must be said of it."""
     with closing(sqlite3.connect(path)) as database, database:
-        lost, forgotten, doubled = (row[0] for row in database.execute(IDLE).fetchmany(3))
+        unmapped, lost, forgotten, doubled = (row[0] for row in database.execute(IDLE).fetchmany(4))
         tx = dict(database.execute("SELECT id, tx_hash FROM leader_fill").fetchall())
         for table, column in (
             ("execution_attempt", "leader_fill_id"),
@@ -56,6 +64,9 @@ def tamper(path: Path) -> Counter[tuple[str, str | None]]:
         database.execute("DELETE FROM execution_attempt WHERE leader_fill_id = ?", (forgotten,))
         store_again(database, doubled, tx_hash=tx[doubled])
         store_again(database, doubled, tx_hash=MADE_UP)
+        (token,) = database.execute("SELECT token_id FROM leader_fill WHERE id = ?", (unmapped,)).fetchone()
+        database.execute("DELETE FROM market_token WHERE token_id = ?", (token,))
+        holders = database.execute(FIRST_OF_EACH, (token,)).fetchall()
         database.execute(
             "UPDATE position SET shares = shares + 1 WHERE token_id = (SELECT min(token_id) FROM position)"
         )

@@ -36,6 +36,8 @@ class Checker:
     settings: Settings
     clock_off_ms_max: int = 0
     """How far off the worker's clock may be, which stamps its rows."""
+    down_ms: int = 0
+    """How long no worker lived, so far: what is due then waits for the next one."""
     calm_from_ms: int = 1 << 62
     """From when on nothing went wrong any more."""
     fills: set[UUID] = field(default_factory=set)
@@ -79,14 +81,25 @@ class Checker:
         is_complete = stage.circumstances.is_complete
         due_until_s = now_s - (API_LAG_S if is_complete else STREAM_LAG_S)
         due_from_s = 0 if is_complete else due_until_s - STREAM_LAG_S
+        if not is_complete and self.is_calm:
+            due_from_s = max(due_from_s, self._calm_from_s)
         told = fill_rules.fills_are_what_was_told(kept, stage.world, due_until_s=due_until_s, due_from_s=due_from_s)
         return next(told, "")
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing goes wrong any more: from then on a stream has no gap to lose what it tells in."""
+        return self.calm_from_ms <= self.stage.clock.true_ms()
+
+    @property
+    def _calm_from_s(self) -> int:
+        return -(-self.calm_from_ms // 1000)
 
     def _audit_rules(self) -> AuditRules:
         return AuditRules(
             now_ms=self.stage.clock.true_ms(),
             book_age_ms_max=self.settings.quote_stale_ms,
-            grace_ms=GRACE_MS + self.clock_off_ms_max,
+            grace_ms=GRACE_MS + self.clock_off_ms_max + self.down_ms,
         )
 
     def _deleted(self, kept: Kept) -> Breaches:
@@ -102,7 +115,7 @@ class Checker:
         if circumstances.reads_the_chain:
             yield from fill_rules.fills_are_the_chains(kept, world)
         else:
-            due_from_s = 0 if circumstances.is_complete else -(-self.calm_from_ms // 1000)
+            due_from_s = 0 if circumstances.is_complete else self._calm_from_s
             due_until_s = world.now_ms // 1000 - API_LAG_S
             yield from fill_rules.fills_are_what_was_told(kept, world, due_until_s=due_until_s, due_from_s=due_from_s)
 

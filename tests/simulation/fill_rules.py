@@ -83,8 +83,12 @@ def _unconfirmed(kept: Kept, world: World) -> Breaches:
 
 
 def fills_are_what_was_told(kept: Kept, world: World, *, due_until_s: int, due_from_s: int = 0) -> Breaches:
-    """Without a chain: rows of the venue's APIs are fills that happened, and those of a time are all there."""
-    stored = Counter(_looks(one) for one in kept.fills.values())
+    """Without a chain: rows of the venue's APIs are fills that happened, and those of a time are all there.
+
+    A stream may tell of a trade before it is in a block, so the newest rows are judged later.
+    """
+    old = [one for one in kept.fills.values() if one.recorded.fill.fill_ts_ms // 1000 <= due_until_s]
+    stored = Counter(map(_looks, old))
     ever: dict[tuple[Looks, str], int] = defaultdict(int)
     owed: Counter[Looks] = Counter()
     for address, records in truth_of(world, kept).items():

@@ -19,7 +19,7 @@ from copytrade.domain.fills import RecordedFill
 from copytrade.domain.happenings import Decided, Happening
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError
-from tests.simulation.checker import Checker
+from tests.simulation.checker import API_LAG_S, Checker
 from tests.simulation.circumstances import PLAIN, START_MS, Circumstances, circumstances_of
 from tests.simulation.faults import Trouble, drawn, heal, strike
 from tests.simulation.host import HostLoop, host_loop
@@ -231,6 +231,8 @@ class _Story:
         if why := self._checker.unready() or self._skipped_since(calm_from_ms):
             self._breach(f"not ready in calm weather: {why}")
         self._stage.world.flow.pause(paused=True)
+        if not self._stage.circumstances.reads_the_chain:
+            await asyncio.sleep(API_LAG_S + 1)
         await self._until(lambda: not any(self._checker.finally_()), within_s=REST_S_MAX)
         for breach in (*self._checker.finally_(), *crossed_trades(self._stage)):
             self._breach(breach)
@@ -269,7 +271,9 @@ class _Story:
         """Wait so long, but not beyond the end of all trouble."""
         end_ms = self._now_ms() + seconds * 1000
         while (left_s := (end_ms - self._now_ms()) / 1000) > 0 and not self._is_healed:
-            await asyncio.sleep(min(left_s, RESTART_S))
+            step_s = min(left_s, RESTART_S)
+            self._checker.down_ms += round(step_s * 1000)
+            await asyncio.sleep(step_s)
 
     def _judge_death(self, error: BaseException) -> None:
         """Only a database that failed and, while it lies, a venue that makes no sense may end the worker."""

@@ -205,7 +205,7 @@ class ClobBookStore(BookStore):
 
     def book_at(self, token_id: str, at_ms: Millis) -> BookSnapshot | None:
         outcome = self._shelf.outcomes.get(token_id)
-        is_kept = at_ms >= self._clock.now_ms() - self._history_ms
+        is_kept = at_ms >= self._shelf.now_ms() - self._history_ms
         return outcome.book_at(at_ms) if outcome is not None and is_kept else None
 
     def states_after(self, token_id: str, revision: int) -> tuple[BookSnapshot, ...]:

@@ -95,7 +95,7 @@ class Feed:
         if at_ms >= shelf.last_at_ms:
             shelf.last_at_ms = at_ms
         else:
-            at_ms = shelf.last_at_ms
+            at_ms = shelf.now_ms()
         if tracked.book.try_change(quote, size, message.timestamp, at_ms):
             tracked.carried = frame
             if tracked.waiters:

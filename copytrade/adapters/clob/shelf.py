@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SETTLE_MS: Final = 50
 """A book that stays crossed this long without another message is really crossed."""
+HELD_MS_MAX: Final = 1_000
+"""So far the wall clock may go back and is only held; the checks of it that NTP makes are far smaller."""
 STRIKES_MAX: Final = 2
 """Disagreements in a row that cost a token its book."""
 MARKETS_MAX: Final = 50_000
@@ -98,11 +100,19 @@ class Shelf:
         return tracked
 
     def now_ms(self) -> Millis:
-        """Return the wall clock, held where it would go back: the history is in its order."""
+        """Return the wall clock, held where it goes back a little: the history is in its order.
+
+        A clock that was set back costs the history: for as long, no book could be found by its instant.
+        """
         at_ms = self.clock.now_ms()
-        if at_ms < self.last_at_ms:
+        back_ms = self.last_at_ms - at_ms
+        if 0 < back_ms <= HELD_MS_MAX:
             return self.last_at_ms
         self.last_at_ms = at_ms
+        if back_ms > 0:
+            log.warning("books.clock_set_back", back_ms=back_ms, books=len(self.books))
+            self._note("CLOCK_SET_BACK", {"back_ms": back_ms})
+            self._restart(at_ms)
         return at_ms
 
     def absorb(
@@ -219,6 +229,13 @@ class Shelf:
             self.doubt(tracked, what)
         else:
             tracked.ask_again_at = self.clock.monotonic_ms()
+
+    def _restart(self, at_ms: Millis) -> None:
+        """Begin the past of everything at that instant."""
+        self.tape.clear()
+        for tracked in self.books.values():
+            tracked.book.restart(at_ms)
+            self._changed(tracked)
 
     def _late(self, tracked: Tracked, venue_ts_ms: Millis) -> None:
         """Drop a message older than the book: a snapshot may include it, otherwise the order is broken."""

@@ -195,6 +195,8 @@ class MarketSocket:
     async def _read(self, connection: Connection) -> str:
         while True:
             frame = await connection.recv(decode=False)
+            if self._given_up is None or self._given_up.done():
+                return "given up"
             self.heard_at = self._clock.monotonic_ms()
             if isinstance(frame, str):
                 frame = frame.encode()

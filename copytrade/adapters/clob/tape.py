@@ -25,7 +25,7 @@ _AT: Final = attrgetter("at_ms")
 
 
 class Tape:
-    """Entries by condition id. Instants must not go back."""
+    """Entries by condition id. Instants must not go back but after `clear`."""
 
     def __init__(self, *, history_ms: Millis) -> None:
         """Start empty."""
@@ -69,6 +69,10 @@ class Tape:
         """Return the entries from after an instant, oldest first."""
         entries = self._entries.get(condition_id, [])
         return tuple(entries[bisect_right(entries, at_ms, key=_AT) :])
+
+    def clear(self) -> None:
+        """Forget all entries; who waits for new ones goes on waiting."""
+        self._entries.clear()
 
     async def printed(self, condition_id: str, at_ms: Millis) -> None:
         """Wait until there is an entry from after an instant."""

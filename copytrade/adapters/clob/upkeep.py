@@ -31,6 +31,8 @@ PROBED_TOKENS: Final = 10
 PROBE_AGAIN_MS: Final = 300
 UNPROVEN_MAX_MS: Final = 60_000
 """A socket that neither carried data nor could be proven for this long is replaced."""
+UNSEEDED_MAX_MS: Final = 15_000
+"""So is one that brought no book for this long where no other way does: it may be subscribed in vain."""
 
 log = structlog.get_logger()
 
@@ -161,23 +163,41 @@ class Upkeep:
         async with asyncio.TaskGroup() as probes:
             probing: dict[MarketSocket, asyncio.Task[None]] = {}
             while True:
+                began = self._clock.monotonic_ms()
                 await self._clock.sleep_ms(TICK_MS)
+                stood_ms = self._clock.monotonic_ms() - began - TICK_MS
+                if stood_ms > self._fresh_ms:
+                    self._replace_all(sockets, f"we stood still for {stood_ms} ms")
                 self._checks.check_all()
                 for socket in sockets:
                     task = probing.get(socket)
                     if self._is_quiet(socket) and (task is None or task.done()):
                         probing[socket] = probes.create_task(self._probe(socket), name=f"probe-{socket.number}")
 
+    def _replace_all(self, sockets: Sequence[MarketSocket], why: str) -> None:
+        """Believe nothing that sockets hold for us: it waited there, and is as old as its wait."""
+        for socket in sockets:
+            if socket.is_open:
+                for token_id in socket.wanted:
+                    if tracked := self._shelf.books.get(token_id):
+                        self._shelf.lose(tracked)
+                socket.restart(why)
+
     def _is_quiet(self, socket: MarketSocket) -> bool:
         if not socket.is_open:
             return False
         now = self._clock.monotonic_ms()
-        if now - max(socket.proven_at, socket.opened_at) > UNPROVEN_MAX_MS and (
-            self._sample(socket) or not self._has_snapshots
-        ):
+        unproven_ms = now - max(socket.proven_at, socket.opened_at)
+        if unproven_ms > UNSEEDED_MAX_MS and self._is_in_vain(socket, unproven_ms):
             socket.restart("neither data nor proof")
             return False
         return now - socket.proven_at >= self._fresh_ms // 2
+
+    def _is_in_vain(self, socket: MarketSocket, unproven_ms: Millis) -> bool:
+        """Tell whether a socket that is unproven for so long is to be replaced; one without books waits for REST."""
+        if self._sample(socket):
+            return unproven_ms > UNPROVEN_MAX_MS
+        return not self._has_snapshots
 
     async def _probe(self, socket: MarketSocket) -> None:
         """Compare some books of a quiet socket with the venue's; two disagreements replace the socket."""

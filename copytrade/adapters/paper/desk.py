@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from copytrade.domain.tape import TapeEntry
     from copytrade.domain.units import Millis, Price
     from copytrade.ports.books import BookStore
-    from copytrade.ports.execution import ExecutionEvent, PreparedOrder
+    from copytrade.ports.execution import ExecutionEvent, OrderDone, PreparedOrder
 
 REWIND_MS_MAX: Final[Millis] = 60_000
 """How long freed liquidity and used prints are remembered for orders that are worked late."""
@@ -107,6 +107,12 @@ class MarketDesk:
         """End an order at an instant, if it is open then."""
         if attempt_id in self._orders:
             self._orders[attempt_id].cancel(at_ms)
+
+    def interrupt(self, why: Reason) -> list[OrderDone]:
+        """End every open order with the last instant it might have lived: which one it was, nobody can tell."""
+        ended = [order.done(AttemptStatus.CANCELED, why, order.deadline_ms) for order in self._orders.values()]
+        self._orders.clear()
+        return ended
 
     def work(self, *, until_ms: Millis, now_ms: Millis) -> list[ExecutionEvent]:
         """Work everything up to an instant, that included, and return what happened, in order.

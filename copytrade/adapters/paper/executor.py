@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from copytrade.adapters.paper.desk import MarketDesk
 from copytrade.adapters.paper.draw import latency_ms
+from copytrade.adapters.paper.orders import last_instant_ms
 from copytrade.domain.attempts import AttemptStatus, ExecutionMode, reason
 from copytrade.domain.effects import ALL_EFFECTS, Effect
 from copytrade.domain.ids import PAPER_ACCOUNT_ID
@@ -45,6 +46,8 @@ MEMORIES_MAX: Final = 4_000
 """Markets without an open order whose used-up liquidity is remembered; the longest untouched is forgotten first."""
 CATCH_UP_MS: Final[Millis] = 10_000
 """How often those markets' books are read again; shorter than the books' history, so that no state is missed."""
+SET_BACK_MS_MIN: Final[Millis] = 1_000
+"""A wall clock that goes back by more was set: the instants of open orders mean nothing any more."""
 LOST_BOOK_PAUSE_MS: Final[Millis] = 100
 """How long to look away from a book that is lost; its states keep their instants, so nothing is missed."""
 
@@ -90,6 +93,7 @@ class PaperExecutor(ExecutionAdapter):
         self._events: asyncio.Queue[ExecutionEvent] = asyncio.Queue(EVENTS_MAX)
         self._bell = asyncio.Event()
         self._catch_up_at_ms: Millis = 0
+        self._looked_ms: Millis = 0
 
     @property
     def mode(self) -> ExecutionMode:
@@ -121,10 +125,12 @@ class PaperExecutor(ExecutionAdapter):
             return
         if len(self._open) >= OPEN_ORDERS_MAX:
             raise NotSentError(f"{OPEN_ORDERS_MAX} paper orders are open already")
+        now_ms = self._clock.now_ms()
+        self._interrupt_if_set_back(now_ms)
         desk = self._desk_of(order.market, attempt.token_id)
         self._books.track(desk.token_id)
         self._open[attempt.id] = order.market.condition_id
-        desk.add(order, now_ms=self._clock.now_ms())
+        desk.add(order, now_ms=now_ms)
         self._bell.set()
 
     async def cancel(self, attempt_id: UUID) -> None:
@@ -144,8 +150,11 @@ class PaperExecutor(ExecutionAdapter):
         is_filled = 0 < attempt.size_shares_target <= attempt.filled_shares
         status = AttemptStatus.FILLED if is_filled else AttemptStatus.CANCELED
         why = None if is_filled else reason("INTERRUPTED")
-        now_ms = self._clock.now_ms()
-        self._recovered.append(OrderDone(attempt_id=attempt.id, status=status, reason=why, at_ms=now_ms))
+        at_ms = self._clock.now_ms()
+        if attempt.placed_at_ms is not None and attempt.filled_shares > 0:
+            # The clock may have been set back since: it did not end before what it got.
+            at_ms = max(at_ms, last_instant_ms(attempt.placed_at_ms, attempt.ttl_ms))
+        self._recovered.append(OrderDone(attempt_id=attempt.id, status=status, reason=why, at_ms=at_ms))
         self._bell.set()
 
     async def events(self) -> AsyncIterator[ExecutionEvent]:
@@ -183,6 +192,7 @@ class PaperExecutor(ExecutionAdapter):
 
     def _work(self, now_ms: Millis) -> list[ExecutionEvent]:
         """Work every desk up to the last instant that is over; events in order of (instant, attempt)."""
+        self._interrupt_if_set_back(now_ms)
         happened: list[ExecutionEvent] = []
         for desk in self._active.values():
             happened += desk.work(until_ms=now_ms - 1, now_ms=now_ms)
@@ -193,6 +203,21 @@ class PaperExecutor(ExecutionAdapter):
         self._catch_up(now_ms)
         recovered = [self._recovered.popleft() for _ in range(len(self._recovered))]
         return recovered + happened
+
+    def _interrupt_if_set_back(self, now_ms: Millis) -> None:
+        """End what is open, and forget what was used up, if the clock was set back: as a restart does."""
+        before_ms, self._looked_ms = self._looked_ms, now_ms
+        if before_ms - now_ms < SET_BACK_MS_MIN:
+            return
+        why = reason("INTERRUPTED", clock_set_back_ms=before_ms - now_ms)
+        for desk in self._active.values():
+            for ended in desk.interrupt(why):
+                self._note_end(ended)
+                self._recovered.append(ended)
+        self._active.clear()
+        self._idle.clear()
+        self._catch_up_at_ms = 0
+        self._bell.set()
 
     def _note_end(self, event: ExecutionEvent) -> None:
         """Keep for a while how much an order got and how it ended."""

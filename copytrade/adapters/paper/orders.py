@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 _SECOND_MS = 1_000
 
 
+def last_instant_ms(placed_at_ms: Millis, ttl_ms: Millis) -> Millis:
+    """Return the last instant that an order of any type may live, in whole seconds."""
+    return ceil_to(placed_at_ms + ttl_ms, _SECOND_MS)
+
+
 class Phase(Enum):
     """Where an order stands; IN_FLIGHT and HELD wait for an instant, WAITING and RELEASED for a book."""
 
@@ -83,8 +88,9 @@ class WorkingOrder:
     @property
     def expires_ms(self) -> Millis:
         """The last instant of its time to live; the venue knows expirations in whole seconds."""
-        end_ms = self.placed_at_ms + self.attempt.ttl_ms
-        return ceil_to(end_ms, _SECOND_MS) if self.order_type is OrderType.GTD else end_ms
+        if self.order_type is OrderType.GTD:
+            return last_instant_ms(self.placed_at_ms, self.attempt.ttl_ms)
+        return self.placed_at_ms + self.attempt.ttl_ms
 
     @property
     def has_fills(self) -> bool:

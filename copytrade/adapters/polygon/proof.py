@@ -25,7 +25,10 @@ RECEIPTS_EVERY_MS: Final = 500
 RECEIPTS_BURST: Final = 32
 """The receipts of a block are up to a megabyte: three times the pace of the chain, and no more in the long run."""
 SECOND_READS_MAX: Final = 10
-"""A block that nothing confirms, or that a second read contradicts, is told of after so many; it stays unproved."""
+"""A block that nothing confirms, or that a second read contradicts, is told of after so many; it stays unproved.
+
+One of whose logs each of so many answers of the only node refuses to be read is proved without it.
+"""
 
 
 class Prover:
@@ -151,6 +154,9 @@ class Prover:
             again = await self._reader.again(block)
         if again is None or not (again.refs or again.refused):
             await self._doubt(block.header, "nothing but silence says that it holds none of the leaders' logs")
+            return None
+        if again.refused and self._second_reads < SECOND_READS_MAX:
+            await self._doubt(block.header, "no answer has one of its logs in a shape that can be read")
             return None
         return await self._compared(block, again, ProofMethod.SECOND_READ)
 

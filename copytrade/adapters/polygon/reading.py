@@ -11,7 +11,7 @@ import msgspec
 
 from copytrade.adapters.feeds.quarantine import PAYLOAD_CHARS_MAX, Quarantine
 from copytrade.adapters.polygon import decode
-from copytrade.adapters.polygon.node import Answer, Header, LogFilter, Node, RawLog
+from copytrade.adapters.polygon.node import Answer, FalseReceipts, Header, LogFilter, Node, RawLog
 from copytrade.adapters.polygon.ranges import AdaptiveRange, narrower
 from copytrade.adapters.polygon.rpc import BadAnswer, RpcRefused, RpcTimeout, RpcUnavailable
 from copytrade.domain.fills import Sighting
@@ -202,10 +202,22 @@ class LogReader:
         may_match = block.wanted.may_match(block.header)
         if not block.refs and not may_match and not self._node.has_second:
             return ()
-        again = await self.again(block)
+        again = await self._vouched(block)
         if again is None or not again.refs >= block.refs or (again.refs and not may_match):
             return None
         return (*block.sightings, *again.sightings)
+
+    async def _vouched(self, block: BlockRead) -> BlockRead | None:
+        """Read a block from another node or, with one, from its receipts; more widely if that one shows none."""
+        if self._node.has_second:
+            return await self.again(block)
+        try:
+            return await self.by_receipts(block)
+        except FalseReceipts:
+            return None
+        except (RpcRefused, BadAnswer):
+            again = await self.again(block)
+        return None if again is None or again.refused else again
 
     async def _both_have(self, last: int, one: Answer, other: Answer) -> bool:
         """Tell whether two answers are from two providers, and the second one's chain reaches that far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from copytrade.ports.leader_fills import Cursor
 from tests.unit.polygon.fake_chain import FakeChain, tx
+from tests.unit.polygon.raw_logs import STRANGER, data_v2
 from tests.unit.polygon.watching import GLOBAL, Kept, Roll, a_chain, since_block, virtual, watching
 
 
@@ -163,28 +165,36 @@ def test_a_flood_of_nonsense_is_counted_not_written():
     virtual(story)
 
 
-def garbled(chain: FakeChain, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def garbled(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return logs whose data is cut off, as a node that stumbles gives them."""
     return [log | {"data": log["data"][:-3]} for log in answers]
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_log_that_one_answer_garbles_is_taken_from_the_next(times):
+def garbling(chain: FakeChain, left: dict[str, int], *, with_receipts: bool) -> Callable[[str, list[Any]], Any]:
+    """Return a fault that garbles so many answers that hold logs, of a node that may keep no receipts."""
+
+    def garble(method: str, params: list[Any]) -> Any:
+        if "Receipt" in method and not with_receipts:
+            return {"error": {"code": -32601, "message": "the method does not exist"}}
+        if method != "eth_getLogs" or not left["times"] or not (logs := chain.logs(params[0]).get("result")):
+            return None
+        left["times"] -= 1
+        return {"result": garbled(logs)}
+
+    return garble
+
+
+@pytest.mark.parametrize(("times", "with_receipts"), [(1, True), (2, True), (1, False), (2, False), (5, False)])
+def test_a_log_that_some_answers_garble_is_taken_from_the_next_one(times, with_receipts):
     async def story() -> None:
         chain, kept = a_chain(), Kept()
         left = {"times": times}
 
-        def garble(method: str, params: list[Any]) -> Any:
-            if method != "eth_getLogs" or not left["times"] or not (logs := chain.logs(params[0]).get("result")):
-                return None
-            left["times"] -= 1
-            return {"result": garbled(chain, logs)}
-
         async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
             await asyncio.sleep(2.3)
-            chain.faults = garble
+            chain.faults = garbling(chain, left, with_receipts=with_receipts)
             block = chain.mine(chain.fill("one"))
-            for _ in range(8):
+            for _ in range(12):
                 await asyncio.sleep(2)
                 chain.mine()
             await asyncio.sleep(2)
@@ -197,11 +207,55 @@ def test_a_log_that_one_answer_garbles_is_taken_from_the_next(times):
     virtual(story)
 
 
+@pytest.mark.parametrize("with_receipts", [True, False])
+def test_a_log_that_nobody_can_read_is_refused_and_holds_up_no_proof(with_receipts):
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(2.3)
+            chain.faults = garbling(chain, {"times": 0}, with_receipts=with_receipts)
+            block = chain.mine(chain.fill("none", data=data_v2(given=0)), chain.fill("one"))
+            for _ in range(20):
+                await asyncio.sleep(2)
+                chain.mine()
+            await asyncio.sleep(2)
+
+            assert kept.transactions() == [tx("one")]
+            assert {note.detail["reason"] for note in kept.notes("QUARANTINED")} == {"zero-amount"}
+            assert len(kept.notes("DISAGREEMENT")) == (0 if with_receipts else 1)
+            assert (kept.cursors[GLOBAL].proved_block or 0) > block.number
+
+    virtual(story)
+
+
+def test_a_newcomers_log_that_the_only_node_leaves_out_is_in_the_receipts():
+    async def story() -> None:
+        chain, kept = a_chain(), Kept()
+        block = chain.mine(chain.fill("one"), chain.fill("of somebody else", maker=STRANGER))
+        for _ in range(6):
+            chain.mine()
+
+        def leave_out(method: str, params: list[Any]) -> Any:
+            if method != "eth_getLogs":
+                return None
+            logs = chain.logs(params[0]).get("result", [])
+            return {"result": [log for log in logs if log["transactionHash"] != tx("one")]}
+
+        chain.faults = leave_out
+        kept.cursors[GLOBAL] = Cursor(scope=GLOBAL, last_processed_block=block.number, proved_block=block.number)
+        async with watching(chain, Roll(since_block(20)), kept, ws_urls=()):
+            await asyncio.sleep(10)
+
+            assert kept.transactions() == [tx("one")]
+
+    virtual(story)
+
+
 def test_a_log_that_one_of_two_nodes_garbles_in_a_range_is_taken_from_the_other():
     async def story() -> None:
-        chain, kept = a_chain(blocks=200), Kept()
-        chain.blocks[-100:] = []
-        chain.mine(chain.fill("one"))
+        chain, kept = a_chain(blocks=100), Kept()
+        block = chain.mine(chain.fill("one"))
         chain.mine_empty(100)
         kept.cursors[GLOBAL] = Cursor(scope=GLOBAL, last_processed_block=90, proved_block=90)
 
@@ -209,7 +263,7 @@ def test_a_log_that_one_of_two_nodes_garbles_in_a_range_is_taken_from_the_other(
             answer = await chain.respond(request)
             told = answer.json()
             if request.url.host == "first.test" and isinstance(told.get("result"), list):
-                told["result"] = garbled(chain, told["result"])
+                told["result"] = garbled(told["result"])
             return httpx.Response(200, json=told)
 
         urls = ("https://first.test", "https://second.test")
@@ -217,6 +271,7 @@ def test_a_log_that_one_of_two_nodes_garbles_in_a_range_is_taken_from_the_other(
         async with watching(chain, Roll(since_block(80)), kept, ws_urls=(), http_urls=urls, transport=transport):
             await asyncio.sleep(20)
 
-            assert tx("one") in kept.transactions()
+            assert kept.transactions() == [tx("one")]
+            assert (kept.cursors[GLOBAL].proved_block or 0) < block.number
 
     virtual(story)
