@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from copytrade.domain import effects, interruptions
@@ -17,7 +18,7 @@ ACCEPTED: Final[dict[str, str]] = {
     "order_type": ", ".join(OrderType),
     "decision_latency_ms": _LATENCY,
     "submit_latency_ms": _LATENCY,
-    "paper_seed": "an integer",
+    "paper_seed": "an integer of 64 bits",
     "paper_effects": effects.ACCEPTED,
     "paper_interruptions": interruptions.ACCEPTED,
 }
@@ -29,6 +30,6 @@ class PaperSettings(BaseSettings):
     order_type: OrderType = OrderType.GTC
     decision_latency_ms: Delay = Latency.parse("0")
     submit_latency_ms: Delay = Latency.parse("150")
-    paper_seed: int = 0
+    paper_seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     paper_effects: Effects = ALL_EFFECTS
     paper_interruptions: Interruptions = ()

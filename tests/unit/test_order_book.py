@@ -181,6 +181,46 @@ def test_revisions_go_on_after_a_book_was_lost() -> None:
     assert book.revision > before
 
 
+def test_a_restarted_past_begins_with_what_is_held_as_a_new_state() -> None:
+    book = seeded({50: 1}, {51: 1}, at_ms=9_000)
+    book.change(49 * CENT, SHARE, 11, 9_500)
+    before = book.revision
+
+    book.restart(2_000)
+
+    assert book.book_at(1_999) is None
+    assert touch(book.book_at(2_000)) == (50, 51)
+    assert [(state.at_ms, len(state.bids)) for state in book.states_after(before)] == [(2_000, 2)]
+    assert (book.changed_at_ms, book.latest()) == (2_000, book.book_at(2_000))
+    book.change(50 * CENT, 0, 12, 2_100)
+    assert touch(book.book_at(2_099)) == (50, 51)
+    assert touch(book.book_at(2_100)) == (49, 51)
+
+
+def test_a_restart_shows_no_half_of_a_sweep() -> None:
+    book = seeded({50: 1}, {51: 1}, at_ms=9_000)
+    book.change(52 * CENT, SHARE, 11, 9_500)
+
+    book.restart(2_000)
+
+    assert book.book_at(2_000) is None
+    book.settle(2_050)
+    assert touch(book.book_at(2_050)) == (52, 51)
+
+
+def test_a_lost_book_stays_lost_over_a_restart() -> None:
+    book = seeded({50: 1}, {51: 1}, at_ms=9_000)
+    book.clear(9_500)
+    before = book.revision
+
+    book.restart(2_000)
+    book.replace(quotes({40: 1}, {41: 1}), 20, 3_000)
+
+    assert book.book_at(2_500) is None
+    assert touch(book.book_at(3_000)) == (40, 41)
+    assert book.revision > before
+
+
 def test_states_of_a_venue_timestamp_are_all_that_carry_it() -> None:
     book = seeded({50: 1}, {51: 1}, venue_ts_ms=10)
     book.change(49 * CENT, SHARE, 20, 1_001)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from copytrade.adapters.clob.feed import Feed
 from copytrade.adapters.clob.shelf import Shelf
 from copytrade.adapters.clob.wire import PLAIN_SIZE_LIMIT, MalformedFrameError
+from copytrade.domain.fills import Side
+from copytrade.domain.tape import TradePrint
 from copytrade.domain.units import MICRO, format_micro
 from tests.unit.clob.fake_venue import MARKET, NO, YES
 from tests.virtual_time import VirtualClock
@@ -178,6 +180,27 @@ def test_the_past_stays_in_order_when_the_clock_goes_back() -> None:
     before_twenty = book.book_at(STAMP + 19)
     assert before_twenty is not None
     assert [level.price for level in before_twenty.bids] == [200_000, 100_000, 1]
+
+
+def test_a_plain_frame_notices_a_clock_that_was_set_back() -> None:
+    bench = Bench()
+    book = bench.shelf.books[YES].book
+    for number, now in enumerate((STAMP + 10, STAMP - 60_000, STAMP - 59_000), start=1):
+        bench.clock.now = now
+        bench.feed.apply_frame(frame_of(*told_twice(f"0.{number}", "1", of_twin=f"0.{10 - number}")))
+
+    assert [state.at_ms - STAMP for state in book.states_after(0)] == [-60_000, -60_000, -59_000]
+    assert book.book_at(STAMP - 60_001) is None
+
+
+def test_the_tape_of_before_a_clock_was_set_back_is_forgotten() -> None:
+    bench = Bench()
+    tape, print_of = bench.shelf.tape, TradePrint(token_id=YES, side=Side.BUY, price=MICRO // 2, size=MICRO)
+    tape.note(MARKET, print_of, bench.shelf.now_ms())
+    bench.clock.now = STAMP - 60_000
+    tape.note(MARKET, print_of, bench.shelf.now_ms())
+
+    assert [entry.at_ms - STAMP for entry in tape.after(MARKET, 0)] == [-60_000]
 
 
 @pytest.mark.parametrize(
