@@ -69,7 +69,7 @@ class Reconciled:
 class Asked:
     """What others say: the nodes, the venue, this machine.
 
-    `chains` has the chain of each provider by its host. `is_blocked_in` is a country, "" where trading is allowed.
+    `chains` has the chain of each node by what it is called. `is_blocked_in` is a country, "" where trading is allowed.
     `strangers` are orders of the account at the venue that the ledger does not hold.
     """
 
@@ -269,7 +269,9 @@ def _allowances(asked: Asked) -> str:
                 f"the wallet lets {spender} take {format_micro(allowed)} USDC, less than one order "
                 f"({format_micro(asked.needed)}); approve it on the venue's own page: this program never approves"
             )
-    return "" if asked.allowances else "no exchange may take the wallet's collateral; approve it on the venue's own page"
+    return (
+        "" if asked.allowances else "no exchange may take the wallet's collateral; approve it on the venue's own page"
+    )
 
 
 def _alone(asked: Asked) -> str:
