@@ -3,7 +3,7 @@
 from copytrade.app.auditing import audit_ledger
 from copytrade.app.doctor import open_checks
 from copytrade.app.drilling import drill_all
-from copytrade.app.execution import build_rules
+from copytrade.app.execution import build_rules, look_at_live_gates
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, sole_worker, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
 from copytrade.app.metrics import open_observatory
@@ -30,6 +30,7 @@ __all__ = [
     "limits_in_force",
     "line_notifier",
     "log_traceback",
+    "look_at_live_gates",
     "new_leader",
     "open_checks",
     "open_ledger",

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from copytrade.app.outside import Outside, open_http
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import PAPER_ACCOUNT_ID
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.live import Signing
-    from copytrade.app.outside import Outside
+    from copytrade.domain.live_gates import LiveFacts
     from copytrade.engine.comparison import Comparison
     from copytrade.engine.halt import Halts
     from copytrade.engine.notes import Notes
@@ -55,18 +56,32 @@ def build_executor(
 
 
 @asynccontextmanager
-async def open_signing(settings: Settings, outside: Outside) -> AsyncIterator[Signing | None]:
+async def open_signing(
+    settings: Settings, outside: Outside, *, ledger: Ledger, http: httpx.AsyncClient
+) -> AsyncIterator[Signing | None]:
     """Open what signs real orders, None on paper.
 
-    :raises ConfigurationError: it cannot be had.
+    :raises ConfigurationError: it cannot be had, or a gate of live mode is shut.
     """
     if settings.execution_mode is ExecutionMode.PAPER:
         yield None
         return
     from copytrade.app import live
 
-    async with live.open_signing(settings, outside) as signing:
+    async with live.open_signing(settings, outside, ledger=ledger, http=http) as signing:
         yield signing
+
+
+async def look_at_live_gates(settings: Settings, ledger: Ledger) -> LiveFacts:
+    """Return what the gates of live mode judge, as `run` would see it now.
+
+    :raises ConfigurationError: the key cannot be had.
+    """
+    from copytrade.app import live
+
+    outside = Outside()
+    async with open_http(outside) as http:
+        return await live.look_at_gates(settings, outside, ledger=ledger, http=http)
 
 
 def build_comparison(

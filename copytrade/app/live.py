@@ -12,11 +12,14 @@ from copytrade.adapters.live.clob_account import ClobAccount
 from copytrade.adapters.live.executor import ClobExecutor
 from copytrade.adapters.live.following import Following
 from copytrade.adapters.live.keys import harden_process, signer_from_keystore, signer_from_text
+from copytrade.adapters.live.lock import account_lock
 from copytrade.adapters.live.posting import Posting
 from copytrade.adapters.live.signer import BadKeyError
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
+from copytrade.app.live_start import asked_facts, configured_facts, require_gates
 from copytrade.domain.halts import BY_COMPARISON, HaltLevel
+from copytrade.domain.live_gates import LiveGateName, refusals
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.outside import Outside
+    from copytrade.domain.live_gates import LiveFacts
     from copytrade.engine.halt import Halts
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
@@ -65,22 +69,51 @@ class Signing:
 
 
 @asynccontextmanager
-async def open_signing(settings: Settings, outside: Outside) -> AsyncIterator[Signing]:
-    """Open what real orders need beyond the venue.
+async def open_signing(
+    settings: Settings, outside: Outside, *, ledger: Ledger, http: httpx.AsyncClient
+) -> AsyncIterator[Signing]:
+    """Pass every gate, and open what real orders need beyond the venue. The account is locked while it is open.
 
-    :raises ConfigurationError: there is no key.
+    :raises ConfigurationError: a gate is shut, or there is no key.
     """
+    facts = await configured_facts(settings, ledger, outside.clock)
+    require_gates(facts)
     signer = await open_signer(settings)
-    if not settings.polygon_http_url:
-        yield Signing(signer=signer, logs=None)
-        return
+    account = _account(settings, signer)
+    with account_lock(live_account_id(account)) as is_ours:
+        asked = await asked_facts(
+            facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
+        )
+        require_gates(asked)
+        async with _open_logs(settings, outside) as logs:
+            yield Signing(signer=signer, logs=logs)
+
+
+async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger, http: httpx.AsyncClient) -> LiveFacts:
+    """Return what the gates judge; the venue is asked once there are a key and caps, whatever else is shut.
+
+    :raises ConfigurationError: the key cannot be had.
+    """
+    facts = await configured_facts(settings, ledger, outside.clock)
+    if {LiveGateName.KEY_SOURCE, LiveGateName.CAPS} & {refused.gate for refused in refusals(facts)}:
+        return facts
+    signer = await open_signer(settings)
+    account = _account(settings, signer)
+    with account_lock(live_account_id(account)) as is_ours:
+        return await asked_facts(
+            facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
+        )
+
+
+@asynccontextmanager
+async def _open_logs(settings: Settings, outside: Outside) -> AsyncIterator[OrderLogs]:
     from copytrade.adapters.polygon.order_logs import open_order_logs
 
     exchanges = (settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3)
     async with open_order_logs(
         settings.polygon_http_url, exchanges=exchanges, clock=outside.clock, transport=outside.transport
     ) as logs:
-        yield Signing(signer=signer, logs=logs)
+        yield logs
 
 
 def live_account_id(account: Account) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from copytrade.domain.attempts import ExecutionMode
 from copytrade.engine.gate_readings import (
     BooksGate,
     ChainLagGate,
@@ -18,6 +19,7 @@ from copytrade.engine.gate_readings import (
 )
 from copytrade.engine.gates import Gates
 from copytrade.engine.halt import Halts
+from copytrade.engine.live_start import LiveEntrants
 from copytrade.engine.marks import BookMarks
 from copytrade.engine.risk import Risk
 from copytrade.engine.risk_day import RiskDay
@@ -83,8 +85,15 @@ def build_risk(parts: Parts, sources: Mapping[str, LeaderFillSource], http: http
         database=database,
         events=events,
         clock=clock,
+        entrants=_entrants(parts),
     )
     return RiskParts(risk=risk, events=events, sources=sources, chores={"venue-time": clock_gate.run})
+
+
+def _entrants(parts: Parts) -> LiveEntrants | None:
+    if parts.executor.mode is ExecutionMode.PAPER:
+        return None
+    return LiveEntrants(parts.roll, frozenset(parts.settings.live_leaders))
 
 
 def _market_gates(parts: Parts) -> list[Gate]:

@@ -73,7 +73,7 @@ async def build_worker(
     async with (
         open_http(outside) as http,
         open_feed(settings, outside) as feed,
-        open_signing(settings, outside) as signing,
+        open_signing(settings, outside, ledger=ledger, http=http) as signing,
     ):
         registry = build_registry(settings, ledger, clock, http=http, notes=notes)
         books = build_books(settings, outside, http=http, notes=notes, registry=registry)

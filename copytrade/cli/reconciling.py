@@ -38,7 +38,10 @@ def reconcile(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be, then compare again.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the chain, the Data API and our tables; exit 1 when they differ. Changes nothing without --repair."""
+    """Compare the chain, the Data API and our tables; exit 1 when they differ. Without --repair nothing is changed.
+
+    What a comparison of everything found is kept: live mode starts only after one without a difference.
+    """
     window = _day(day, now_ms=app.system_clock().now_ms()) if day else (None, None)
     try:
         found, repaired = asyncio.run(_reconcile(leader.strip(), window, repair=repair))
@@ -78,6 +81,8 @@ async def _reconcile(
         repaired = await reconciler.repair.run(found) if repair and not found.is_ok else None
         if repaired is not None and repaired.done:
             found = await reconciler.reconcile.run(leaders, from_ms=from_ms, to_ms=to_ms, others=not wanted)
+        if not wanted and window == (None, None):
+            await ledger.keep_summary(found.summary(at_ms=app.system_clock().now_ms()))
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     return found, repaired

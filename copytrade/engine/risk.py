@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from copytrade.domain.attempts import AttemptStatus, Decision
 from copytrade.domain.fills import Side
@@ -36,6 +36,13 @@ SAVE_EVERY_MS: Final[Millis] = 5_000
 MINUTE_MS: Final[Millis] = 60_000
 
 
+class Entrants(Protocol):
+    """Whom one may enter after; None in its place is everybody."""
+
+    def refusals(self, leader: str) -> tuple[Reason, ...]:
+        """Return why no entry follows this leader."""
+
+
 class Risk:
     """Rules on attempts of one strategy on one account."""
 
@@ -52,6 +59,7 @@ class Risk:
         database: DatabaseGate,
         events: RiskEvents,
         clock: Clock,
+        entrants: Entrants | None = None,
     ) -> None:
         self._ledger = ledger
         self._portfolio = portfolio
@@ -63,6 +71,7 @@ class Risk:
         self._database = database
         self._events = events
         self._clock = clock
+        self._entrants = entrants
 
     @property
     def exposure(self) -> Exposure:
@@ -102,6 +111,8 @@ class Risk:
             ruling = judge(self._entry(attempt, leader=leader, market=market, view=view), self.limits.now,
                            self.exposure)  # fmt: skip
             refusals += self.gates.refusals()
+            if self._entrants is not None:
+                refusals += self._entrants.refusals(leader)
             if not ruling.shares:
                 refusals += ruling.reasons
             elif not refusals and ruling.reasons:

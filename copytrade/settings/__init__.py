@@ -4,6 +4,17 @@ Field names are the variable names in lower case. Durations are milliseconds, mo
 after parsing. `.env.example` lists every variable with its default and unit.
 """
 
+from copytrade.settings.confirming import configuration_hash, configuration_lines
 from copytrade.settings.loading import ConfigurationError, Settings, load, misspelt, require_chain
+from copytrade.settings.values import BookstoreMode
 
-__all__ = ["ConfigurationError", "Settings", "load", "misspelt", "require_chain"]
+__all__ = [
+    "BookstoreMode",
+    "ConfigurationError",
+    "Settings",
+    "configuration_hash",
+    "configuration_lines",
+    "load",
+    "misspelt",
+    "require_chain",
+]

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from copytrade.domain.venue_orders import SignatureType
-from copytrade.settings.values import Address, Money
+from copytrade.settings.values import Address, Addresses, Money
 
 ACCEPTED: Final[dict[str, str]] = {
     "live_signature_type": "0 (the key's own address), 1 (proxy), 2 (Safe), 3 (deposit wallet)",
@@ -21,6 +21,8 @@ ACCEPTED: Final[dict[str, str]] = {
     "live_cancel_on_stop": "true, false",
     "live_max_usdc_per_order": "a decimal above 0",
     "live_max_usdc_per_day": "a decimal above 0",
+    "live_leaders": "comma-separated addresses of 0x and 40 hex digits",
+    "live_confirm": "the hash that copytrade live status prints",
 }
 
 
@@ -31,6 +33,10 @@ def _kind(value: object) -> object:
 def _or_nothing(value: object) -> object:
     """Take a variable that is set to nothing for one that is not set."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _stripped(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 _Nothing = BeforeValidator(_or_nothing)
@@ -48,3 +54,5 @@ class LiveSettings(BaseSettings):
     live_cancel_on_stop: bool = True
     live_max_usdc_per_order: Annotated[Money | None, _Nothing] = None
     live_max_usdc_per_day: Annotated[Money | None, _Nothing] = None
+    live_leaders: Addresses = ()
+    live_confirm: Annotated[str, BeforeValidator(_stripped)] = ""

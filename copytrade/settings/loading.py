@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -131,40 +129,15 @@ def require_chain(settings: Settings) -> None:
 
 
 def require_live(settings: Settings) -> None:
-    """Check that a run with real orders has a key it may use and bounds on what it may spend.
+    """Check that a run with real orders knows whose money it moves; all else is for the gates to judge.
 
-    :raises ConfigurationError: the first of them that is missing.
+    :raises ConfigurationError: it does not.
     """
-    if not _is_local(settings.clob_http_url):
-        raise ConfigurationError(_line("execution_mode", settings.execution_mode))
-    key = settings.live_private_key
-    if key is not None and not settings.live_accept_env_key:
-        raise ConfigurationError(
-            "LIVE_PRIVATE_KEY is set, which any program of this user can read; accepted: LIVE_KEYSTORE instead, "
-            "or LIVE_ACCEPT_ENV_KEY=true beside it"
-        )
-    if (key is None) == (settings.live_keystore is None):
-        raise ConfigurationError(
-            "EXECUTION_MODE is 'live' and needs one key; accepted: LIVE_KEYSTORE, "
-            "or LIVE_PRIVATE_KEY with LIVE_ACCEPT_ENV_KEY=true, not both"
-        )
     if settings.live_signature_type is not SignatureType.EOA and settings.live_wallet is None:
         raise ConfigurationError(
             f"LIVE_WALLET is not set; LIVE_SIGNATURE_TYPE={settings.live_signature_type.value} needs "
             "the wallet that holds the money"
         )
-    for name in ("live_max_usdc_per_order", "live_max_usdc_per_day"):
-        if getattr(settings, name) is None:
-            raise ConfigurationError(f"{name.upper()} is not set; EXECUTION_MODE=live needs {live.ACCEPTED[name]}")
-
-
-def _is_local(url: str) -> bool:
-    """Tell whether a URL is of this machine: until every gate of live mode is built, no other venue gets an order."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def misspelt() -> list[tuple[str, str]]:

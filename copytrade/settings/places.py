@@ -23,4 +23,5 @@ class PlaceSettings(BaseSettings):
     clob_user_ws_url: WsUrl = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
     gamma_http_url: HttpUrl = "https://gamma-api.polymarket.com"
     data_api_http_url: HttpUrl = "https://data-api.polymarket.com"
+    geoblock_url: HttpUrl = "https://polymarket.com/api/geoblock"
     rtds_ws_url: WsUrl = "wss://ws-live-data.polymarket.com"

@@ -12,7 +12,7 @@ from copytrade.settings.values import Addresses, Bind, BookstoreMode, MaybeBind,
 
 ACCEPTED: Final[dict[str, str]] = {
     "trigger_mode": "data_api, polygon, both, rtds, all",
-    "execution_mode": "paper (live orders of this version go to a local venue only, copytrade sandbox)",
+    "execution_mode": "paper, live",
     "bookstore_mode": "rest, ws, ws+snapshot",
     "database_url": "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
     "leaders": "comma-separated addresses of 0x and 40 hex digits",

@@ -53,7 +53,7 @@ def answering(body: bytes, kind: str = "text/html") -> Iterator[str]:
     ("variables", "said"),
     [
         ({"TRIGGER_MODE": "foo"}, "TRIGGER_MODE is 'foo'; accepted: data_api, polygon, both"),
-        ({"EXECUTION_MODE": "live"}, "EXECUTION_MODE is 'live'; accepted: paper"),
+        ({"EXECUTION_MODE": "live"}, "live gate LEADERS: nobody is followed"),
         ({"TRIGGER_MODE": "both"}, "POLYGON_HTTP_URL is not set"),
         ({"LEADERS": "0xnobody"}, "LEADERS is '0xnobody'; accepted: comma-separated addresses"),
         ({"DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "there is no folder"),

@@ -9,21 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.integration.live_world import KEY, WALLET, ready
 from tests.processes import WorkerProcess, World, a_world, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
-KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-WALLET = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
-LIVE = {
-    "EXECUTION_MODE": "live",
-    "LIVE_PRIVATE_KEY": KEY,
-    "LIVE_ACCEPT_ENV_KEY": "true",
-    "LIVE_MAX_USDC_PER_ORDER": "20",
-    "LIVE_MAX_USDC_PER_DAY": "1000",
-    "SIZING_MODE": "fixed_usdc",
-    "FIXED_USDC": "10",
-}
 SETTLED = "SELECT 1 FROM execution_fill WHERE settlement = 'confirmed'"
 UNSETTLED = "SELECT 1 FROM execution_fill WHERE settlement NOT IN ('confirmed', 'failed')"
 
@@ -32,7 +22,7 @@ def test_a_tiny_order_is_signed_posted_matched_seen_settled_and_in_the_position(
     database = tmp_path / "worker.db"
     with a_world("--seed", "5", "--block-ms", "500") as world:
         world.command("account", wallet=WALLET, collateral="1000")
-        environment = world.environment(f"sqlite:///{database}", **LIVE)
+        environment = ready(world, tmp_path, f"sqlite:///{database}")
         worker = WorkerProcess(environment, tmp_path)
         worker.read_until("DECIDE", count=4)
         wait_until(lambda: len(_rows(database, SETTLED)) >= 2)

@@ -110,8 +110,7 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
     ("name", "value", "said"),
     [
         ("TRIGGER_MODE", "foo", "TRIGGER_MODE is 'foo'; accepted: data_api, polygon, both, rtds, all"),
-        ("EXECUTION_MODE", "live", "EXECUTION_MODE is 'live'; accepted: paper"),
-        ("EXECUTION_MODE", "real", "EXECUTION_MODE is 'real'; accepted: paper"),
+        ("EXECUTION_MODE", "real", "EXECUTION_MODE is 'real'; accepted: paper, live"),
         ("LIVE_SIGNATURE_TYPE", "4", "LIVE_SIGNATURE_TYPE is '4'; accepted: 0 (the key's own address), 1 (proxy)"),
         ("LIVE_WALLET", "me", "LIVE_WALLET is 'me'; accepted: 0x and 40 hex digits"),
         ("LIVE_MAX_USDC_PER_DAY", "0", "LIVE_MAX_USDC_PER_DAY is '0'; accepted: a decimal above 0"),
