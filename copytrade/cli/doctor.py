@@ -10,10 +10,13 @@ import typer
 from copytrade import app
 from copytrade.cli.output import complain, print_json, print_line
 from copytrade.domain.attempts import Decision
+from copytrade.engine import live_drills
 from copytrade.engine.doctor import examine
 from copytrade.settings import load, misspelt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from copytrade.domain.attempts import ExecutionAttempt
     from copytrade.engine.doctor import Finding
     from copytrade.engine.drills import Drilled
@@ -55,26 +58,29 @@ async def _examine() -> list[Finding]:
 
 
 def _drill(*, as_json: bool) -> None:
-    drilled = app.drill_all()
+    drilled, live = app.drill_all(), live_drills.drill_all()
+    is_ok = all(one.has_fired for one in drilled) and all(one.fired for one in live)
     if as_json:
-        print_json({"ok": all(one.has_fired for one in drilled), "drills": [_as_json(one) for one in drilled]})
+        gates = [{"gate": one.gate, "verdict": _word(has_fired=one.fired), "line": one.line} for one in live]
+        print_json({"ok": is_ok, "drills": [_as_json(one) for one in drilled], "live_gates": gates})
     else:
         _print_drills(drilled)
-    if not all(one.has_fired for one in drilled):
+        _print_live(live)
+    if not is_ok:
         raise typer.Exit(EXIT_FOUND)
 
 
 def _as_json(drilled: Drilled) -> dict[str, object]:
     return {
         "guard": drilled.drill.guard,
-        "verdict": _verdict(drilled),
+        "verdict": _word(has_fired=drilled.has_fired),
         "entry": {"decision": drilled.entry.decision, "reasons": [one.as_json() for one in drilled.entry.reasons]},
         "exit": {"decision": drilled.exit.decision, "reasons": [one.as_json() for one in drilled.exit.reasons]},
     }
 
 
-def _verdict(drilled: Drilled) -> str:
-    return "FIRED" if drilled.has_fired else "NOT FIRED"
+def _word(*, has_fired: bool) -> str:
+    return "FIRED" if has_fired else "NOT FIRED"
 
 
 def _print_drills(drilled: list[Drilled]) -> None:
@@ -84,9 +90,19 @@ def _print_drills(drilled: list[Drilled]) -> None:
     print_line(f"with nothing tripped: {made}")
     width = max(len(one.drill.guard) for one in rest)
     for one in rest:
-        print_line(f"{_verdict(one):9}  {one.drill.guard.ljust(width)}  {_said(one.entry)}; exit {_made(one.exit)}")
+        print_line(
+            f"{_word(has_fired=one.has_fired):9}  {one.drill.guard.ljust(width)}  {_said(one.entry)}; exit {_made(one.exit)}"
+        )
     fired = sum(one.has_fired for one in rest)
     print_line(f"{fired} of {len(rest)} fired")
+
+
+def _print_live(drilled: Sequence[live_drills.Drilled]) -> None:
+    """Print what refuses the start of live mode when one condition is taken away."""
+    width = max(len(one.gate) for one in drilled)
+    for one in drilled:
+        print_line(f"{_word(has_fired=one.fired):9}  live gate {one.gate.ljust(width)}  start refused: {one.line}")
+    print_line(f"{sum(one.fired for one in drilled)} of {len(drilled)} live gates fired")
 
 
 def _said(attempt: ExecutionAttempt) -> str:

@@ -14,6 +14,7 @@ from copytrade.app import drill_all
 from copytrade.cli.program import build
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt
 from copytrade.domain.fills import Side
+from copytrade.domain.live_gates import LiveGateName
 from copytrade.domain.risk import LimitName, Ruling
 from copytrade.engine.drills import SETTINGS_OF_OTHERS, DrillDesk, drills, guards
 from copytrade.strategies.copy import GUARDS
@@ -81,9 +82,10 @@ def test_the_command_tells_what_fired_and_leaves_nothing_behind(
 
     assert ended.exit_code == 0
     assert ended.output.splitlines()[0] == "with nothing tripped: an entry and an exit are made"
-    assert ended.output.splitlines()[-1] == f"{len(guards())} of {len(guards())} fired"
+    assert f"{len(guards())} of {len(guards())} fired" in ended.output.splitlines()
+    assert ended.output.splitlines()[-1] == f"{len(LiveGateName)} of {len(LiveGateName)} live gates fired"
     assert told["ok"]
-    assert {one["verdict"] for one in told["drills"]} == {"FIRED"}
+    assert {one["verdict"] for one in [*told["drills"], *told["live_gates"]]} == {"FIRED"}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""The first seeds, as a smoke test (`SIM_SEEDS=50` plays more); `make sim SEEDS=500` is for as many as you like."""
+"""The first seeds, as a smoke test (`SIM_SEEDS=200` plays more); `make sim SEEDS=500` is for as many as you like."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.planted import DOES_NOT_APPLY, PLANTS, find
 from tests.simulation.seeds import VACUOUS_BELOW, Tally
 from tests.simulation.story import play
 
-SEEDS = range(int(os.environ.get("SIM_SEEDS", "10")))
+SEEDS = range(int(os.environ.get("SIM_SEEDS", "50")))
 SEEDS_TO_FIND_A_BUG = 6
 QUICKLY_FOUND = {
     "the_cursor_moves_on_an_empty_lie",
