@@ -90,18 +90,16 @@ def _print_drills(drilled: list[Drilled]) -> None:
     print_line(f"with nothing tripped: {made}")
     width = max(len(one.drill.guard) for one in rest)
     for one in rest:
-        print_line(
-            f"{_word(has_fired=one.has_fired):9}  {one.drill.guard.ljust(width)}  {_said(one.entry)}; exit {_made(one.exit)}"
-        )
+        verdict, guard = _word(has_fired=one.has_fired), one.drill.guard.ljust(width)
+        print_line(f"{verdict:9}  {guard}  {_said(one.entry)}; exit {_made(one.exit)}")
     fired = sum(one.has_fired for one in rest)
     print_line(f"{fired} of {len(rest)} fired")
 
 
 def _print_live(drilled: Sequence[live_drills.Drilled]) -> None:
     """Print what refuses the start of live mode when one condition is taken away."""
-    width = max(len(one.gate) for one in drilled)
     for one in drilled:
-        print_line(f"{_word(has_fired=one.fired):9}  live gate {one.gate.ljust(width)}  start refused: {one.line}")
+        print_line(f"{_word(has_fired=one.fired):9}  {one.line}")
     print_line(f"{sum(one.fired for one in drilled)} of {len(drilled)} live gates fired")
 
 
