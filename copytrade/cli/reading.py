@@ -10,6 +10,7 @@ import typer
 
 from copytrade import app
 from copytrade.cli.following import AsJson
+from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_pairs, print_table
 from copytrade.domain.attempts import AttemptStatus
 from copytrade.settings import load
@@ -36,9 +37,7 @@ def attempts(
     """Show what was decided and what became of it, newest first."""
     if only and only.upper() not in set(AttemptStatus):
         raise typer.BadParameter(f"{only} is none of {_STATUSES}", param_hint="--status")
-    asyncio.run(
-        _attempts(limit=limit, leader=leader.lower() if leader.startswith("0x") else leader, only=only, as_json=as_json)
-    )
+    asyncio.run(_attempts(limit=limit, leader=leader.strip(), only=only, as_json=as_json))
 
 
 async def _status(*, as_json: bool) -> None:
@@ -70,8 +69,10 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
 
 
 async def _attempts(*, limit: int, leader: str, only: str, as_json: bool) -> None:
-    async with app.open_reports(load()) as reports:
-        rows = await reports.attempts(limit=limit, leader=leader or None, status=only or None)
+    settings = load()
+    address = await address_of(settings, leader) if leader else None
+    async with app.open_reports(settings) as reports:
+        rows = await reports.attempts(limit=limit, leader=address, status=only or None)
     if as_json:
         print_json({"attempts": rows})
         return

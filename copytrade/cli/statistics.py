@@ -9,6 +9,7 @@ import typer
 
 from copytrade import app
 from copytrade.cli.following import AsJson
+from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since
 from copytrade.settings import load
@@ -38,16 +39,18 @@ def stats(
         since_ms = parse_since(since, now_ms=now_ms) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    found = asyncio.run(_figures(now_ms=now_ms, since_ms=since_ms, leader=leader or None))
+    found = asyncio.run(_figures(now_ms=now_ms, since_ms=since_ms, leader=leader.strip()))
     if as_json:
         print_json(found)
     else:
         _print(found)
 
 
-async def _figures(*, now_ms: int, since_ms: int | None, leader: str | None) -> dict[str, Any]:
-    async with app.open_statistics(load()) as statistics:
-        return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=leader)
+async def _figures(*, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
+    settings = load()
+    address = await address_of(settings, leader) if leader else None
+    async with app.open_statistics(settings) as statistics:
+        return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=address)
 
 
 def _print(found: Mapping[str, Any]) -> None:

@@ -110,7 +110,9 @@ class Halts:
         before = {halt.id: halt for halt in self._stored}
         self._stored = halts
         now = {halt.id: halt for halt in halts}
-        for halt in (halt for halt_id, halt in before.items() if halt_id not in now):
+        causes = {halt.cause for halt in halts}
+        # One that a wider halt of its cause took the place of did not end for anybody.
+        for halt in (halt for halt_id, halt in before.items() if halt_id not in now and halt.cause not in causes):
             self._tell("RESUMED", halt)
         for halt in (halt for halt_id, halt in now.items() if halt_id not in before):
             self._tell("HALTED", halt)

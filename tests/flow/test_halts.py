@@ -83,6 +83,7 @@ def test_exits_pass_a_halt_of_entries_and_not_one_of_everything() -> None:
 
         await halt(stage, HaltLevel.ALL)
         await asyncio.sleep(SECOND)
+        assert "RESUMED" not in [noted.code for noted in stage.notifier.of(Noted)]
         await stage.sees(a_trade(3, side=Side.SELL, price="0.49", size="10"))
         await asyncio.sleep(0.1)
         assert [one.code for one in (await last(stage)).reasons] == ["HALTED"]

@@ -124,6 +124,8 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
         (["leaders", "add", LEADER, "--since", "2999-01-01"], "is not in the past"),
         (["leaders", "remove", LEADER], "is not a leader"),
         (["attempts", "--status", "DONE"], "is none of"),
+        (["attempts", "--leader", "nobody"], "nobody is no leader of ours"),
+        (["stats", "--leader", LEADER], "is no leader of ours"),
         (["demo", "--recorded", "nowhere"], "is no folder"),
         (["sandbox", "--recorded", "nowhere"], "is no folder"),
         (["explain", "yesterday"], "is not an id"),

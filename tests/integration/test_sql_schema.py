@@ -188,6 +188,9 @@ def test_a_schema_is_asked_for_without_making_a_file(tmp_path: Path) -> None:
 
     assert schema.current(f"sqlite:///{path}") is None
     assert not path.exists()
+    with pytest.raises(LedgerUnavailableError, match=r"none\.db: there is no such file"):
+        schema.require_current(f"sqlite:///{path}")
+    path.touch()
     with pytest.raises(SchemaOutdatedError, match=f"at nothing and {schema.head()} is needed"):
         schema.require_current(f"sqlite:///{path}")
 

@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, create_engine, inspect
 
 import copytrade
 from copytrade.adapters.sql.engine import is_sqlite, parse_url, shown, sqlite_engine, sqlite_path, translated
-from copytrade.ports.ledger import SchemaOutdatedError
+from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +78,8 @@ def require_current(url: str) -> None:
         return
     parsed = parse_url(url)
     _refuse_unknown(parsed, found)
+    if is_sqlite(parsed) and not sqlite_path(parsed).exists():
+        raise LedgerUnavailableError(f"{shown(parsed)}: there is no such file (copytrade db upgrade makes one)")
     raise SchemaOutdatedError(
         f"the schema of {shown(parsed)} is at {found or 'nothing'} and {head()} is needed: run copytrade db upgrade"
     )
