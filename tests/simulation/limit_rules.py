@@ -20,8 +20,11 @@ def limits_hold(kept: Kept, settings: Settings, world: World) -> Iterator[str]:
     in_force: list[Limit] = list(limits.all())
     if not in_force:
         return
+    fills = {fill_id: stored.recorded.fill for fill_id, stored in kept.fills.items()}
+    # A fill that is gone is another rule's to tell.
     leaders = {
-        attempt.id: kept.fills[attempt.leader_fill_id].recorded.fill.leader for attempt in kept.attempts.values()
+        attempt.id: fills[attempt.leader_fill_id].leader if attempt.leader_fill_id in fills else ""
+        for attempt in kept.attempts.values()
     }
     rows = Rows(attempts=kept.attempts, leaders=leaders, entries=kept.entries, positions=kept.positions)
     found = stakes_from(rows, lambda token_id: _market(world, token_id))
