@@ -18,7 +18,7 @@ class WitnessUnavailableError(Exception):
 
 
 class PastLostError(WitnessUnavailableError):
-    """The chain of that time is kept by nobody who was asked; `from_ms` is the time of the oldest block there is."""
+    """The chain of that time is kept by nobody who was asked; from `from_ms` on every block is kept."""
 
     def __init__(self, text: str, *, from_ms: Millis) -> None:
         super().__init__(text)

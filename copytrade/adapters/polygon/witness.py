@@ -47,7 +47,8 @@ class PolygonWitness(ChainWitness):
             return await first_block_at(self._node, at_ms)
         except Pruned as lost:
             oldest = await self._header(lost.oldest)
-            raise PastLostError(f"polygon: {lost}", from_ms=oldest.ts_ms) from lost
+            # Earlier blocks of the same second are lost as well.
+            raise PastLostError(f"polygon: {lost}", from_ms=oldest.ts_ms + 1_000) from lost
 
     async def read(self, accounts: Sequence[str], *, first: int, limit: int) -> ChainPart:
         opening = await self._patiently(lambda: self._header(first))
