@@ -287,9 +287,10 @@ class Exposure:
         self._lines[line.token_id][line] = None
         if line.token_id not in self._groups:
             self._unmapped[line.token_id] = None
+        owner = line.owner
         for scope in line.scopes:
-            self._open_lines[scope, line.owner, line.token_id] += 1
-            if self._open_lines[scope, line.owner, line.token_id] == 1:
+            self._open_lines[scope, owner, line.token_id] += 1
+            if self._open_lines[scope, owner, line.token_id] == 1:
                 self._positions[scope] += 1
 
     def _close_if_empty(self, line: Line) -> None:

@@ -85,7 +85,6 @@ class AtStake:
         """Count a position as it was kept, before anything that moved it later; return it as it was."""
         for leader, shares, cost in kept.parts:
             self.exposure.came(self._line(kept.token_id, leader), shares=shares, cost=cost)
-            self._addresses[leader_id(leader)] = leader
         self.exposure.hold_at(self.owner, kept.token_id, kept.at_stake_usdc)
         return replace(self.empty(kept.token_id), shares=kept.shares, cost_usdc=kept.cost_usdc)
 

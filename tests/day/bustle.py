@@ -22,7 +22,7 @@ FEES = (catalogue.POLITICS, catalogue.CRYPTO, catalogue.SPORTS, catalogue.CULTUR
 TAGS = ("Politics", "Crypto", "Sports", "Culture", "Weather")
 MARKETS_AN_EVENT = 3
 LIVES_MS = (30 * MINUTE_MS, 150 * MINUTE_MS)
-VOID_EVERY = 12
+VOID_EVERY = 6
 """Each so-manieth market pays half to both sides."""
 QUOTE_EVERY_MS = 2_000
 """One market is quoted anew, so that the feed is known to be alive."""

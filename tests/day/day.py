@@ -41,7 +41,7 @@ MIDNIGHT_MS = 1_795_046_400_000
 """A UTC midnight: the day of the account begins anew in the middle of the run."""
 HOUR_MS = 3_600_000
 BLOCK_MS = 12_000
-DRAWDOWN_USDC = 250 * MICRO
+DRAWDOWN_USDC = 150 * MICRO
 TOLERANCE_USDC = DRAWDOWN_USDC // 10
 """By so much the worker's marks may differ from the books of this very instant."""
 OPEN_USDC = 2_000 * MICRO
@@ -256,7 +256,7 @@ class _Day:
         """Ruin the first day, begin another at midnight, and bring that one near to ruin."""
         await asyncio.sleep(self._length_s / 4)
         self._tell("the first day is ruined")
-        self._bustle.ruin(self._witness.held(), up_to_usdc=2 * DRAWDOWN_USDC)
+        self._bustle.ruin(self._witness.held(), up_to_usdc=3 * DRAWDOWN_USDC)
         await asyncio.sleep((MIDNIGHT_MS - self._now_ms()) / 1_000)
         self._witness.begin_day()
         self._is_second_day = True

@@ -38,11 +38,15 @@ if TYPE_CHECKING:
     from copytrade.domain.units import Millis
 
 EVENTS_SHOWN: Final = 10
+REASONS_OF_MAX: Final = 100_000
+"""The reasons of so many of the newest attempts are counted: to read those of all would take the longest by far."""
 _REASONS: Final = {
-    "sqlite": "SELECT json_extract(r.value, '$.code') AS code, count(*) AS n "
-    "FROM execution_attempt a, json_each(a.decision_reason) r GROUP BY 1 ORDER BY 1",
-    "postgresql": "SELECT r.value ->> 'code' AS code, count(*) AS n "
-    "FROM execution_attempt a, json_array_elements(a.decision_reason) r GROUP BY 1 ORDER BY 1",
+    "sqlite": "SELECT json_extract(r.value, '$.code') AS code, count(*) AS n FROM "
+    "(SELECT decision_reason FROM execution_attempt ORDER BY created_at DESC LIMIT :most) a, "
+    "json_each(a.decision_reason) r GROUP BY 1 ORDER BY 1",
+    "postgresql": "SELECT r.value ->> 'code' AS code, count(*) AS n FROM "
+    "(SELECT decision_reason FROM execution_attempt ORDER BY created_at DESC LIMIT :most) a, "
+    "json_array_elements(a.decision_reason) r GROUP BY 1 ORDER BY 1",
 }
 _NEWEST_EVENT: Final = (worker_event.c.at.desc(), worker_event.c.id.desc())
 
@@ -60,7 +64,10 @@ class SqlReports:
         self._database = database
 
     async def status(self, *, now_ms: Millis) -> PlainRow:
-        """Return counts, the race of the sources and the last events, all as of one instant."""
+        """Return counts, the race of the sources and the last events, all as of one instant.
+
+        Reasons are those of the newest `REASONS_OF_MAX` attempts.
+        """
         return await self._database.read(partial(_status, now_ms=now_ms))
 
     async def attempts(self, *, limit: int, leader: str | None = None, status: str | None = None) -> list[PlainRow]:
@@ -177,7 +184,7 @@ def _counts(connection: Connection, column: Column[Any]) -> dict[str, int]:
 
 
 def _reasons(connection: Connection) -> dict[str, int]:
-    rows = connection.execute(text(_REASONS[connection.dialect.name]))
+    rows = connection.execute(text(_REASONS[connection.dialect.name]), {"most": REASONS_OF_MAX})
     return {str(code): int(count) for code, count in rows}
 
 
