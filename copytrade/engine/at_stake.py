@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +38,7 @@ class AtStake:
 
     def __init__(self, *, strategy_id: str, account_id: str, exposure: Exposure) -> None:
         self._owner = (strategy_id, account_id)
-        self._leaders: dict[UUID, str] = {}
+        self._leaders: OrderedDict[UUID, str] = OrderedDict()
         self._addresses: dict[UUID, str] = {}
         self._open: set[UUID] = set()
         self._exits: dict[UUID, tuple[Millis, Usdc]] = {}
@@ -211,6 +212,9 @@ class AtStake:
         """Keep whose fill an attempt follows, also beyond its end: a late execution must find it."""
         self._leaders[attempt_id] = leader
         self._addresses[leader_id(leader)] = leader
-        if len(self._leaders) > LEADERS_KEPT_MAX:
-            ended = (known for known in self._leaders if known not in self._open)
-            self._leaders.pop(next(ended, attempt_id), None)
+        if len(self._leaders) <= LEADERS_KEPT_MAX + len(self._open):
+            return
+        # Open ones go to the end, so that the next look does not meet all of them again.
+        while (oldest := next(iter(self._leaders))) in self._open:
+            self._leaders.move_to_end(oldest)
+        del self._leaders[oldest]

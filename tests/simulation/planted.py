@@ -15,7 +15,7 @@ import pytest
 from tests.simulation import plants_on_chain as on_chain
 from tests.simulation import plants_on_live as on_live
 from tests.simulation import plants_on_orders as on_orders
-from tests.simulation.story import play
+from tests.simulation.story import play, quiet_logs
 from tests.unit.live import test_seeds as live
 from tests.unit.live.seeds import play as play_live
 
@@ -45,7 +45,12 @@ def _whole(code: str, plant: Plant) -> Planted:
 
 
 def _live(code: str, plant: Plant) -> Planted:
-    return Planted(code=code, plant=plant, look=lambda seed: play_live(seed).complaints)
+    return Planted(code=code, plant=plant, look=_complaints)
+
+
+def _complaints(seed: int) -> Sequence[str]:
+    with quiet_logs():
+        return play_live(seed).complaints
 
 
 PLANTS: tuple[Planted, ...] = (
