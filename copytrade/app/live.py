@@ -19,7 +19,7 @@ from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
 from copytrade.app.live_start import asked_facts, configured_facts, require_gates
 from copytrade.domain.halts import BY_COMPARISON, HaltLevel
-from copytrade.domain.live_gates import LiveGateName, refusals
+from copytrade.domain.live_gates import LiveGateName, Unknown, refusals
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from copytrade.app.outside import Outside
     from copytrade.domain.live_gates import LiveFacts
+    from copytrade.domain.units import Usdc
     from copytrade.engine.halt import Halts
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
@@ -62,10 +63,11 @@ async def open_signer(settings: Settings) -> Signer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """What signs real orders, and what the chain says of them, None without a node."""
+    """What signs real orders, what the chain says of them, and what the wallet holds: None while that may be moving."""
 
     signer: Signer
-    logs: OrderLogs | None
+    logs: OrderLogs
+    wallet: Usdc | None
 
 
 @asynccontextmanager
@@ -86,7 +88,7 @@ async def open_signing(
         )
         require_gates(asked)
         async with _open_logs(settings, outside) as logs:
-            yield Signing(signer=signer, logs=logs)
+            yield Signing(signer=signer, logs=logs, wallet=await _still_balance(asked, account, ledger))
 
 
 async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger, http: httpx.AsyncClient) -> LiveFacts:
@@ -103,6 +105,16 @@ async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger,
         return await asked_facts(
             facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
         )
+
+
+async def _still_balance(facts: LiveFacts, account: Account, ledger: Ledger) -> Usdc | None:
+    """Return what the wallet holds, None while orders or trades of it are under way, which may or may not be in it."""
+    account_id = live_account_id(account)
+    moving = {one.account_id for one in await ledger.unsettled_executions()}
+    moving |= {one.account_id for one in await ledger.open_attempts()}
+    if facts.asked is None or account_id in moving:
+        return None
+    return None if isinstance(facts.asked.balance, Unknown) else facts.asked.balance
 
 
 @asynccontextmanager

@@ -99,6 +99,7 @@ async def build_worker(
             listeners=listeners,
             notes=notes,
             clock=clock,
+            wallet=None if signing is None else signing.wallet,
         )
         worker = _worker(parts, outside, http, feed=feed)
         onlookers = {**build_stories(settings, worker), **({} if recording is None else recording.begin(worker))}
