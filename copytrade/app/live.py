@@ -11,6 +11,7 @@ from copytrade.adapters.live.caps import Caps
 from copytrade.adapters.live.clob_account import ClobAccount
 from copytrade.adapters.live.executor import ClobExecutor
 from copytrade.adapters.live.following import Following
+from copytrade.adapters.live.heartbeat import Heartbeat
 from copytrade.adapters.live.keys import harden_process, signer_from_keystore, signer_from_text
 from copytrade.adapters.live.lock import account_lock
 from copytrade.adapters.live.posting import Posting
@@ -25,7 +26,7 @@ from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     import httpx
 
@@ -199,6 +200,15 @@ def compared(
         await halts.halt(BY_COMPARISON, level=HaltLevel.ALL, why=why)
 
     return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt)
+
+
+def heartbeat(
+    settings: Settings, executor: ExecutionAdapter, *, notes: Notes, clock: Clock
+) -> Mapping[str, Callable[[], Coroutine[None, None, None]]]:
+    """Return what keeps the venue's dead-man switch from closing, nothing where it is not wanted."""
+    if not settings.live_heartbeat or not isinstance(executor, ClobExecutor):
+        return {}
+    return {"heartbeat": Heartbeat(clob=executor.clob, clock=clock, note=notes.take).run}
 
 
 def _caps(settings: Settings, clob: ClobAccount, *, ledger: Ledger, clock: Clock) -> Caps:

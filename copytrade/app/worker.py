@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signing
+from copytrade.app.execution import build_comparison, build_executor, build_heartbeat, build_rules, open_signing
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -148,7 +148,12 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         unmatched=build_unmatched(settings, parts, http),
         clock=clock,
         comparison=build_comparison(parts.executor, guard.risk.halts, ledger=ledger, notes=notes, clock=clock),
-        chores={**guard.chores, "alerts": alerts.run, **build_chores(settings, parts, outside)},
+        chores={
+            **guard.chores,
+            "alerts": alerts.run,
+            **build_chores(settings, parts, outside),
+            **build_heartbeat(settings, parts.executor, notes=notes, clock=clock),
+        },
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )
 

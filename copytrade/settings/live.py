@@ -19,6 +19,7 @@ ACCEPTED: Final[dict[str, str]] = {
     "live_private_key": "0x and 64 hex digits",
     "live_accept_env_key": "true, false",
     "live_cancel_on_stop": "true, false",
+    "live_heartbeat": "true, false",
     "live_max_usdc_per_order": "a decimal above 0",
     "live_max_usdc_per_day": "a decimal above 0",
     "live_leaders": "comma-separated addresses of 0x and 40 hex digits",
@@ -52,6 +53,7 @@ class LiveSettings(BaseSettings):
     live_private_key: Annotated[SecretStr | None, _Nothing] = None
     live_accept_env_key: bool = False
     live_cancel_on_stop: bool = True
+    live_heartbeat: bool = False
     live_max_usdc_per_order: Annotated[Money | None, _Nothing] = None
     live_max_usdc_per_day: Annotated[Money | None, _Nothing] = None
     live_leaders: Addresses = ()
