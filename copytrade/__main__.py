@@ -27,6 +27,7 @@ from copytrade.cli import (
     reconciling,
     replaying,
     service,
+    signing,
     statistics,
 )
 from copytrade.cli.output import complain
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     verbs.command("demo")(demonstration.demo)
     verbs.command("sandbox")(service.sandbox)
     verbs.add_typer(following.verbs, name="leaders", help="Whom to follow, and how: add, set, list, remove, verify.")
+    verbs.command("signer")(signing.signer)
     verbs.command("status")(reading.status)
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)

@@ -15,7 +15,8 @@ from copytrade.adapters.live.heartbeat import Heartbeat
 from copytrade.adapters.live.keys import harden_process, signer_from_keystore, signer_from_text
 from copytrade.adapters.live.lock import account_lock
 from copytrade.adapters.live.posting import Posting
-from copytrade.adapters.live.signer import BadKeyError
+from copytrade.adapters.live.remote_signer import signer_at
+from copytrade.adapters.live.signer import BadKeyError, LocalSigner
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
 from copytrade.app.live_start import asked_facts, configured_facts, require_gates
@@ -51,6 +52,19 @@ async def open_signer(settings: Settings) -> Signer:
     """
     harden_process()
     try:
+        if settings.live_signer_socket is not None:
+            return await signer_at(settings.live_signer_socket)
+        return await open_own_key(settings)
+    except BadKeyError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+async def open_own_key(settings: Settings) -> LocalSigner:
+    """Take the key into this process.
+
+    :raises ConfigurationError: there is none.
+    """
+    try:
         if settings.live_keystore is not None:
             return await asyncio.to_thread(
                 signer_from_keystore, settings.live_keystore, passphrase_fd=settings.live_passphrase_fd
@@ -59,7 +73,7 @@ async def open_signer(settings: Settings) -> Signer:
             return signer_from_text(settings.live_private_key, variable="LIVE_PRIVATE_KEY")
     except BadKeyError as error:
         raise ConfigurationError(str(error)) from None
-    raise ConfigurationError("EXECUTION_MODE is 'live' and there is no key")
+    raise ConfigurationError("there is no key; set LIVE_KEYSTORE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ def test_a_key_from_the_environment_is_taken_out_of_it(monkeypatch: pytest.Monke
         (
             {"LIVE_PRIVATE_KEY": KEY, "LIVE_ACCEPT_ENV_KEY": "true", "LIVE_KEYSTORE": "k.json"},
             LiveGateName.KEY_SOURCE,
-            "are both set",
+            "LIVE_KEYSTORE and LIVE_PRIVATE_KEY are all set",
         ),
         ({"LIVE_KEYSTORE": "k.json"}, LiveGateName.CAPS, "LIVE_MAX_USDC_PER_ORDER is not set"),
         ({"LIVE_MAX_USDC_PER_ORDER": "5"}, LiveGateName.CAPS, "LIVE_MAX_USDC_PER_DAY is not set"),
