@@ -13,6 +13,7 @@ from copytrade.app.ranking import open_rank
 from copytrade.app.reconciling import open_reconciler
 from copytrade.app.recording import open_recording
 from copytrade.app.replaying import Replayed, replay
+from copytrade.app.signing import open_signer_process, serve_until_cancelled
 from copytrade.app.sources import POLYGON_CHAIN_ID
 from copytrade.app.stories import open_statistics, open_stories
 from copytrade.app.verification import open_verify
@@ -39,12 +40,14 @@ __all__ = [
     "open_reconciler",
     "open_recording",
     "open_reports",
+    "open_signer_process",
     "open_statistics",
     "open_stories",
     "open_verify",
     "operator",
     "replay",
     "schema_state",
+    "serve_until_cancelled",
     "sole_worker",
     "system_clock",
     "table_notifier",

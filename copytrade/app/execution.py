@@ -12,7 +12,7 @@ from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import PAPER_ACCOUNT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     import httpx
 
@@ -93,6 +93,17 @@ def build_comparison(
     from copytrade.app.live import compared
 
     return compared(executor, halts, ledger=ledger, notes=notes, clock=clock)
+
+
+def build_heartbeat(
+    settings: Settings, executor: ExecutionAdapter, *, notes: Notes, clock: Clock
+) -> Mapping[str, Callable[[], Coroutine[None, None, None]]]:
+    """Return what keeps the venue's dead-man switch from closing; nothing on paper, or where it is not wanted."""
+    if executor.mode is ExecutionMode.PAPER:
+        return {}
+    from copytrade.app import live
+
+    return live.heartbeat(settings, executor, notes=notes, clock=clock)
 
 
 def build_paper(

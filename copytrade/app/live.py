@@ -11,26 +11,29 @@ from copytrade.adapters.live.caps import Caps
 from copytrade.adapters.live.clob_account import ClobAccount
 from copytrade.adapters.live.executor import ClobExecutor
 from copytrade.adapters.live.following import Following
+from copytrade.adapters.live.heartbeat import Heartbeat
 from copytrade.adapters.live.keys import harden_process, signer_from_keystore, signer_from_text
 from copytrade.adapters.live.lock import account_lock
 from copytrade.adapters.live.posting import Posting
-from copytrade.adapters.live.signer import BadKeyError
+from copytrade.adapters.live.remote_signer import signer_at
+from copytrade.adapters.live.signer import BadKeyError, LocalSigner
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
 from copytrade.app.live_start import asked_facts, configured_facts, require_gates
 from copytrade.domain.halts import BY_COMPARISON, HaltLevel
-from copytrade.domain.live_gates import LiveGateName, refusals
+from copytrade.domain.live_gates import LiveGateName, Unknown, refusals
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     import httpx
 
     from copytrade.app.outside import Outside
     from copytrade.domain.live_gates import LiveFacts
+    from copytrade.domain.units import Usdc
     from copytrade.engine.halt import Halts
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
@@ -49,6 +52,19 @@ async def open_signer(settings: Settings) -> Signer:
     """
     harden_process()
     try:
+        if settings.live_signer_socket is not None:
+            return await signer_at(settings.live_signer_socket)
+        return await open_own_key(settings)
+    except BadKeyError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+async def open_own_key(settings: Settings) -> LocalSigner:
+    """Take the key into this process.
+
+    :raises ConfigurationError: there is none.
+    """
+    try:
         if settings.live_keystore is not None:
             return await asyncio.to_thread(
                 signer_from_keystore, settings.live_keystore, passphrase_fd=settings.live_passphrase_fd
@@ -57,15 +73,16 @@ async def open_signer(settings: Settings) -> Signer:
             return signer_from_text(settings.live_private_key, variable="LIVE_PRIVATE_KEY")
     except BadKeyError as error:
         raise ConfigurationError(str(error)) from None
-    raise ConfigurationError("EXECUTION_MODE is 'live' and there is no key")
+    raise ConfigurationError("there is no key; set LIVE_KEYSTORE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """What signs real orders, and what the chain says of them, None without a node."""
+    """What signs real orders, what the chain says of them, and what the wallet holds: None while that may be moving."""
 
     signer: Signer
-    logs: OrderLogs | None
+    logs: OrderLogs
+    wallet: Usdc | None
 
 
 @asynccontextmanager
@@ -86,7 +103,7 @@ async def open_signing(
         )
         require_gates(asked)
         async with _open_logs(settings, outside) as logs:
-            yield Signing(signer=signer, logs=logs)
+            yield Signing(signer=signer, logs=logs, wallet=await _still_balance(asked, account, ledger))
 
 
 async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger, http: httpx.AsyncClient) -> LiveFacts:
@@ -103,6 +120,16 @@ async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger,
         return await asked_facts(
             facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
         )
+
+
+async def _still_balance(facts: LiveFacts, account: Account, ledger: Ledger) -> Usdc | None:
+    """Return what the wallet holds, None while orders or trades of it are under way, which may or may not be in it."""
+    account_id = live_account_id(account)
+    moving = {one.account_id for one in await ledger.unsettled_executions()}
+    moving |= {one.account_id for one in await ledger.open_attempts()}
+    if facts.asked is None or account_id in moving:
+        return None
+    return None if isinstance(facts.asked.balance, Unknown) else facts.asked.balance
 
 
 @asynccontextmanager
@@ -187,6 +214,15 @@ def compared(
         await halts.halt(BY_COMPARISON, level=HaltLevel.ALL, why=why)
 
     return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt)
+
+
+def heartbeat(
+    settings: Settings, executor: ExecutionAdapter, *, notes: Notes, clock: Clock
+) -> Mapping[str, Callable[[], Coroutine[None, None, None]]]:
+    """Return what keeps the venue's dead-man switch from closing, nothing where it is not wanted."""
+    if not settings.live_heartbeat or not isinstance(executor, ClobExecutor):
+        return {}
+    return {"heartbeat": Heartbeat(clob=executor.clob, clock=clock, note=notes.take).run}
 
 
 def _caps(settings: Settings, clob: ClobAccount, *, ledger: Ledger, clock: Clock) -> Caps:

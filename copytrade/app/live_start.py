@@ -112,7 +112,11 @@ async def _caps(settings: Settings, ledger: Ledger) -> Mapping[str, Usdc | None]
 
 
 def _key_sources(settings: Settings) -> frozenset[KeySource]:
-    given = {KeySource.KEYSTORE: settings.live_keystore, KeySource.ENVIRONMENT: settings.live_private_key}
+    given = {
+        KeySource.KEYSTORE: settings.live_keystore,
+        KeySource.SIGNER: settings.live_signer_socket,
+        KeySource.ENVIRONMENT: settings.live_private_key,
+    }
     return frozenset(source for source, value in given.items() if value is not None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from copytrade.domain.attempts import ExecutionMode
 from copytrade.engine.equity import Equity
 from copytrade.engine.marks import BookMarks
 from copytrade.engine.money import Money
@@ -52,7 +53,8 @@ def build_money(
         marks=marks,
         notes=parts.notes,
         clock=parts.clock,
-        start_cash=settings.paper_cash_usdc,
+        start_cash=settings.paper_cash_usdc if parts.executor.mode is ExecutionMode.PAPER else None,
+        wallet=parts.wallet,
         interval_ms=settings.equity_interval_ms,
     )
     settle = Settle(

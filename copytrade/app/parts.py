@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from copytrade.domain.units import Usdc
     from copytrade.engine.listeners import Listeners
     from copytrade.engine.notes import Notes
     from copytrade.engine.portfolio import Portfolio
@@ -32,3 +33,5 @@ class Parts:
     listeners: Listeners
     notes: Notes
     clock: Clock
+    wallet: Usdc | None = None
+    """What a real account held before its first order of this life, where nothing of it was under way."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from copytrade.app.execution import build_comparison, build_executor, build_rules, open_signing
+from copytrade.app.execution import build_comparison, build_executor, build_heartbeat, build_rules, open_signing
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -100,6 +100,7 @@ async def build_worker(
             listeners=listeners,
             notes=notes,
             clock=clock,
+            wallet=None if signing is None else signing.wallet,
         )
         worker = _worker(parts, outside, http, feed=feed)
         onlookers = {**build_stories(settings, worker), **({} if recording is None else recording.begin(worker))}
@@ -153,6 +154,7 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
             "alerts": alerts.run,
             "stakes": StakeKeeping(ledger, portfolio=parts.portfolio, clock=clock).run,
             **build_chores(settings, parts, outside),
+            **build_heartbeat(settings, parts.executor, notes=notes, clock=clock),
         },
         depths={"inbox": inbox.__len__, "orders": orders.qsize, "notes": notes.__len__},
     )

@@ -28,6 +28,7 @@ from copytrade.cli import (
     reconciling,
     replaying,
     service,
+    signing,
     statistics,
 )
 from copytrade.cli.output import complain
@@ -60,6 +61,7 @@ def build() -> typer.Typer:
     verbs.add_typer(
         following.verbs, name="leaders", help="Whom to follow, and how: add, set, list, rank, remove, verify."
     )
+    verbs.command("signer")(signing.signer)
     verbs.command("status")(reading.status)
     verbs.command("attempts")(reading.attempts)
     verbs.command("pnl")(accounting.pnl)

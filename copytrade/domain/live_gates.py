@@ -47,6 +47,7 @@ class KeySource(StrEnum):
     """Where a key may come from."""
 
     KEYSTORE = "LIVE_KEYSTORE"
+    SIGNER = "LIVE_SIGNER_SOCKET"
     ENVIRONMENT = "LIVE_PRIVATE_KEY"
 
 
@@ -171,9 +172,9 @@ def _books(facts: LiveFacts) -> str:
 
 def _key(facts: LiveFacts) -> str:
     if not facts.key_sources:
-        return "there is no key; set LIVE_KEYSTORE to a keystore v3 file of mode 0600"
+        return "there is no key; set LIVE_KEYSTORE to a keystore v3 file of mode 0600, or LIVE_SIGNER_SOCKET"
     if len(facts.key_sources) > 1:
-        return "LIVE_KEYSTORE and LIVE_PRIVATE_KEY are both set; unset LIVE_PRIVATE_KEY"
+        return f"{' and '.join(sorted(facts.key_sources))} are all set; keep one of them"
     if KeySource.ENVIRONMENT in facts.key_sources and not facts.accepts_environment_key:
         return (
             "LIVE_PRIVATE_KEY is set, which any program of this user can read; "

@@ -6,10 +6,11 @@ from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from copytrade.domain.booking import DUST
 from copytrade.domain.folding import Fold
 from copytrade.domain.invariants import Breach, Invariant
 from copytrade.domain.settlement import MIGRATIONS, SettlementKind
-from copytrade.domain.units import format_micro, notional_down
+from copytrade.domain.units import format_micro, notional_down, notional_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +23,33 @@ NOT_KEPT: Final = "a position that is not kept"
 CASH_DIFFERS: Final = "cash that is not what was moved"
 CASH_NOT_KEPT: Final = "an account whose cash is not kept"
 Owner: TypeAlias = "tuple[str, str, str]"
+
+
+class _Executed:
+    """What one order got; `order` is any of its rows, which all say the same of it."""
+
+    def __init__(self, order: EntryRow) -> None:
+        self.order = order
+        self.shares: Shares = 0
+        self._spent: Usdc = 0
+
+    def add(self, row: EntryRow) -> None:
+        """Count an execution."""
+        self.shares += row.shares
+        self._spent += row.amount
+
+    def is_too_much(self) -> bool:
+        """Tell whether the order cannot have got this.
+
+        The venue may give a real one a little dust more than it asked for. One to buy that only takes is for an amount
+        of money, which buys more shares below its limit.
+        """
+        order = self.order
+        if order.is_paper:
+            return self.shares > order.target
+        if order.takes_only and order.kind == "BUY" and self._spent <= notional_up(order.target, order.limit) + DUST:
+            return False
+        return self.shares > order.target + DUST
 
 
 class MoneyAudit:
@@ -56,7 +84,7 @@ class MoneyAudit:
         yield from self._settlements()
 
     def _fold(self, owner: Owner, rows: Iterable[EntryRow], fold: Fold) -> Iterator[Breach]:
-        filled: dict[str, tuple[Shares, Shares]] = {}
+        filled: dict[str, _Executed] = {}
         account, moved, last = owner[:2], 0, -1
         for row in rows:
             if row.ordinal <= last:
@@ -67,20 +95,23 @@ class MoneyAudit:
                 if row.has_failed:
                     continue
                 if row.attempt_id is not None:
-                    filled[row.attempt_id] = (filled.get(row.attempt_id, (0, 0))[0] + row.shares, row.target)
+                    filled.setdefault(row.attempt_id, _Executed(row)).add(row)
                 moved += (-row.amount if row.kind == "BUY" else row.amount) - row.fee
                 yield from _execute(row, fold)
             else:
                 moved += row.amount
                 yield from self._settle(row, fold)
         self._moved[account] += moved
-        for attempt_id, (shares, target) in filled.items():
-            if shares > target:
+        for attempt_id, executed in filled.items():
+            if executed.is_too_much():
                 yield Breach(
                     invariant=Invariant.NOT_OVERFILLED,
                     what="more executed than ordered",
                     subject=attempt_id,
-                    detail=(("executed", format_micro(shares)), ("ordered", format_micro(target))),
+                    detail=(
+                        ("executed", format_micro(executed.shares)),
+                        ("ordered", format_micro(executed.order.target)),
+                    ),
                 )
 
     def _settle(self, row: EntryRow, fold: Fold) -> Iterator[Breach]:

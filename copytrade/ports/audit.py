@@ -39,7 +39,7 @@ class EntryRow(NamedTuple):
     `amount` is what an execution moved without its fee, or what a settlement brought; `cost` is a
     settlement's. The rest is of an execution alone: whether it failed, and the attempt it belongs to, None if
     there is none; `fits` if strategy, account, token and side are the attempt's; `ended_at` is None while the
-    attempt is open.
+    attempt is open; `takes_only` where its order was FAK or FOK.
     """
 
     strategy_id: str
@@ -63,6 +63,7 @@ class EntryRow(NamedTuple):
     is_paper: bool
     placed_at: Moment | None
     ended_at: Moment | None
+    takes_only: bool
 
 
 class PositionRow(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -9,12 +10,16 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from copytrade.domain.units import format_micro
+
 if TYPE_CHECKING:
     from copytrade.settings.loading import Settings
 
 HASH_DIGITS: Final = 12
 _LEFT_OUT: Final = frozenset({"live_confirm", "execution_mode", "live_passphrase_fd"})
 """The confirmation itself, the switch it is for, and what differs from start to start."""
+_IN_MICRO_UNITS: Final = re.compile(r"usdc|ratio|spread_max|price_(min|max)")
+"""Names of what is shown as a decimal, as it was typed."""
 
 
 def configuration_lines(settings: Settings, *, changed_only: bool = False) -> list[str]:
@@ -27,13 +32,21 @@ def configuration_lines(settings: Settings, *, changed_only: bool = False) -> li
         value = getattr(settings, name)
         if name in _LEFT_OUT or isinstance(value, SecretStr) or (changed_only and value == field.default):
             continue
-        lines.append(f"{name.upper()}={_hosts(value) if name.endswith('_url') else _text(value)}")
+        lines.append(f"{name.upper()}={_shown(name, value)}")
     return lines
 
 
 def configuration_hash(settings: Settings) -> str:
     """Return twelve hex digits that change with any of the lines."""
     return sha256("\n".join(configuration_lines(settings)).encode()).hexdigest()[:HASH_DIGITS]
+
+
+def _shown(name: str, value: Any) -> str:
+    if name.endswith("_url"):
+        return _hosts(value)
+    if _IN_MICRO_UNITS.search(name) and isinstance(value, int):
+        return format_micro(value)
+    return _text(value)
 
 
 def _hosts(value: Any) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -177,6 +181,35 @@ def test_the_lock_of_an_account_is_held_once_and_can_be_had_again(tmp_path: Path
         assert (first, second) == (True, False)
     with account_lock("live-me", folder=tmp_path) as again:
         assert again
+
+
+@contextmanager
+def signer_process(sound: Ready, path: Path) -> Iterator[None]:
+    environment = sound.environment | {"LIVE_SIGNER_SOCKET": str(path), "EXECUTION_MODE": "paper"}
+    command = [sys.executable, "-m", "copytrade", "signer"]
+    with subprocess.Popen(command, env=environment, cwd=sound.folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert WALLET in process.stdout.readline()
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+    assert process.returncode == 0
+
+
+def test_a_key_in_another_process_opens_the_gates_too(sound: Ready) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "signer"
+        environment = sound.environment | {"LIVE_SIGNER_SOCKET": str(path), "LIVE_PRIVATE_KEY": ""}
+        with signer_process(sound, path):
+            environment |= {"LIVE_CONFIRM": hash_of(environment, sound.folder)}
+            seen = copytrade("live", "status", environment=environment, folder=sound.folder)
+        gone = copytrade("run", "--for", "5", environment=environment, folder=sound.folder)
+
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert gone.returncode == 2
+    assert "no signer there" in gone.stderr
 
 
 @contextmanager

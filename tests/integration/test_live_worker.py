@@ -54,6 +54,10 @@ def _compare(world: World, database: Path) -> None:
     held = {row["token_id"]: _micro(row["shares"]) for row in _rows(database, "SELECT * FROM position")}
     (account,) = (one for one in world.control("accounts") if one["wallet"] == WALLET)
     assert {token: shares for token, shares in held.items() if shares} == account["shares"]
+    (cash,) = _rows(database, "SELECT * FROM account_balance WHERE account_id LIKE 'live-%'")
+    assert _micro(cash["start_cash_usdc"]) == 1_000 * 10**6
+    # A price has six decimals, so what a fill cost may be told a millionth off.
+    assert abs(_micro(cash["cash_usdc"]) - account["collateral"]) <= len(booked)
 
 
 def _shares(log: dict[str, Any]) -> int:

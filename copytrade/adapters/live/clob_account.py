@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -36,6 +37,14 @@ PAGES_MAX: Final = 200
 LAST_CURSOR: Final = "LTE="
 LEAD_MS: Final[Millis] = 60_000
 """How much earlier than asked trades are read from: the venue's clock is not ours, and it counts in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What came of a heartbeat: whether it was the one awaited, and which one is now."""
+
+    next_id: str
+    is_taken: bool
 
 
 class ClobAccount(VenueAccount):
@@ -90,6 +99,18 @@ class ClobAccount(VenueAccount):
         """
         await self._cancels.wait()
         await self._call("DELETE", "/orders", body=msgspec.json.encode(list(order_hashes)))
+
+    async def beat(self, heartbeat_id: str) -> Beat:
+        """Send a heartbeat, "" for the first one; from then on the venue waits for the next.
+
+        :raises VenueUnavailableError: nobody knows whether it was taken.
+        """
+        body = msgspec.json.encode({"heartbeat_id": heartbeat_id})
+        answer = await self._call("POST", "/v1/heartbeats", body=body, accepts=frozenset({400}))
+        following = answer.body.get("heartbeat_id") if isinstance(answer.body, dict) else None
+        if not isinstance(following, str):
+            raise VenueUnavailableError(f"POST /v1/heartbeats: HTTP {answer.status} {answer.text}")
+        return Beat(next_id=following, is_taken=answer.status == 200)
 
     async def order(self, order_hash: str) -> OrderRow | None:
         """Return an order, None where the venue says that there is none.

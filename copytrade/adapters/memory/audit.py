@@ -180,6 +180,7 @@ class MemoryEvidence(Evidence):
             is_paper=attempt is not None and attempt.mode is ExecutionMode.PAPER,
             placed_at=None if attempt is None else attempt.placed_at_ms,
             ended_at=None if attempt is None or attempt.status in OPEN_STATUSES else attempt.done_at_ms,
+            takes_only=attempt is not None and attempt.order_type is not None and not attempt.order_type.may_rest,
         )
 
     def _payout(self, settled: PositionSettlement) -> Price | None:
@@ -217,6 +218,7 @@ def _settled(settled: PositionSettlement, ordinal: int) -> EntryRow:
         is_paper=False,
         placed_at=None,
         ended_at=None,
+        takes_only=False,
     )
 
 

@@ -80,12 +80,12 @@ SELECT f.strategy_id AS strategy_id, f.account_id AS account_id, f.token_id AS t
        $notional_usdc, $fill_realized, 0, f.settlement = 'failed', $fill_at, $attempt_id,
        a.strategy_id = f.strategy_id AND a.account_id = f.account_id AND a.token_id = f.token_id AND a.side = f.side,
        $target, $limit_price, a.mode = 'paper', $placed_at,
-       CASE WHEN a.status IN ('FILLED', 'CANCELED', 'FAILED') THEN $done_at END
+       CASE WHEN a.status IN ('FILLED', 'CANCELED', 'FAILED') THEN $done_at END, a.order_type IN ('FAK', 'FOK')
 FROM execution_fill f
 LEFT JOIN execution_attempt a ON a.id = f.attempt_id
 UNION ALL
 SELECT s.strategy_id, s.account_id, s.token_id, s.position_ordinal, $settlement_id, s.kind, $shares, 0, 0,
-       $proceeds_usdc, $realized, $cost_usdc, $no, $settled_at, NULL, $no, 0, 0, $no, NULL, NULL
+       $proceeds_usdc, $realized, $cost_usdc, $no, $settled_at, NULL, $no, 0, 0, $no, NULL, NULL, $no
 FROM settlement s
 ORDER BY strategy_id, account_id, token_id, position_ordinal
 """

@@ -25,7 +25,11 @@ from copytrade.adapters.live import keys
 from copytrade.adapters.live.keys import signer_from_keystore, signer_from_text, unlock
 from copytrade.adapters.live.signer import BadKeyError
 from copytrade.adapters.live.user_stream import connect_to_user
+from copytrade.adapters.memory import MemoryLedger
+from copytrade.adapters.system import SystemClock
+from copytrade.app.live_start import configured_facts
 from copytrade.domain.attempts import OPEN_STATUSES
+from copytrade.domain.live_gates import LiveGateName, refusals
 from copytrade.settings import ConfigurationError, load
 from tests.makers import NOW_MS
 from tests.unit.live.life import Floor, Life, on_floor
@@ -118,27 +122,39 @@ def test_a_key_from_the_environment_is_taken_out_of_it(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "gate", "said"),
     [
-        ({}, "needs one key"),
-        ({"LIVE_PRIVATE_KEY": KEY}, "LIVE_ACCEPT_ENV_KEY=true"),
-        ({"LIVE_PRIVATE_KEY": KEY, "LIVE_ACCEPT_ENV_KEY": "true", "LIVE_KEYSTORE": "k.json"}, "not both"),
-        ({"LIVE_KEYSTORE": "k.json", "LIVE_SIGNATURE_TYPE": "3"}, "LIVE_WALLET is not set"),
-        ({"LIVE_KEYSTORE": "k.json"}, "LIVE_MAX_USDC_PER_ORDER is not set"),
-        ({"LIVE_KEYSTORE": "k.json", "LIVE_MAX_USDC_PER_ORDER": "5"}, "LIVE_MAX_USDC_PER_DAY is not set"),
+        ({}, LiveGateName.KEY_SOURCE, "there is no key; set LIVE_KEYSTORE"),
+        ({"LIVE_PRIVATE_KEY": KEY}, LiveGateName.KEY_SOURCE, "LIVE_ACCEPT_ENV_KEY=true"),
+        (
+            {"LIVE_PRIVATE_KEY": KEY, "LIVE_ACCEPT_ENV_KEY": "true", "LIVE_KEYSTORE": "k.json"},
+            LiveGateName.KEY_SOURCE,
+            "LIVE_KEYSTORE and LIVE_PRIVATE_KEY are all set",
+        ),
+        ({"LIVE_KEYSTORE": "k.json"}, LiveGateName.CAPS, "LIVE_MAX_USDC_PER_ORDER is not set"),
+        ({"LIVE_MAX_USDC_PER_ORDER": "5"}, LiveGateName.CAPS, "LIVE_MAX_USDC_PER_DAY is not set"),
     ],
 )
-def test_live_without_what_it_needs_does_not_start(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+async def test_live_without_a_key_or_a_cap_is_refused_by_its_gate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], gate: LiveGateName, said: str
 ) -> None:
-    for name, value in ({"EXECUTION_MODE": "live", "CLOB_HTTP_URL": "http://127.0.0.1:9/clob"} | variables).items():
+    monkeypatch.chdir(tmp_path)
+    for name, value in ({"EXECUTION_MODE": "live"} | variables).items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(ConfigurationError) as refused:
-        load()
+    facts = await configured_facts(load(), MemoryLedger(), SystemClock())
 
-    assert said in str(refused.value)
-    assert KEY[2:10] not in str(refused.value)
+    why = {refused.gate: refused.why for refused in refusals(facts)}
+    assert said in why[gate]
+    assert KEY[2:10] not in repr(facts) + repr(why)
+
+
+def test_a_wallet_that_is_not_the_keys_own_is_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"EXECUTION_MODE": "live", "LIVE_SIGNATURE_TYPE": "3"}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match="LIVE_WALLET is not set"):
+        load()
 
 
 def test_a_process_that_holds_a_key_dumps_no_core_and_shows_nobody_its_memory() -> None:
