@@ -101,7 +101,7 @@ def the_wall_clock_tells_the_age(patch: pytest.MonkeyPatch) -> None:
 
 def changes_make_a_book(patch: pytest.MonkeyPatch) -> None:
     """Apply changes to a token that has no book yet, and take what comes out for one."""
-    move_before = Shelf._move
+    move_before = Shelf.move
 
     def move(self: Shelf, tracked: Any, *rest: Any) -> None:
         if not tracked.book.is_seeded:
@@ -109,7 +109,7 @@ def changes_make_a_book(patch: pytest.MonkeyPatch) -> None:
             tracked.book.replace({}, venue_ts_ms, at_ms)
         move_before(self, tracked, *rest)
 
-    patch.setattr(Shelf, "_move", move)
+    patch.setattr(Shelf, "move", move)
 
 
 def a_contradicted_book_is_kept(patch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,12 @@ def test_a_planted_bug_is_found(planted):
     assert find(planted, seeds_max=SEEDS_TO_FIND_A_BUG).breach
 
 
+@pytest.mark.parametrize("planted", PLANTS, ids=lambda one: one.name)
+def test_each_bug_still_finds_what_it_is_planted_in(planted):
+    with pytest.MonkeyPatch.context() as patch:
+        planted.plant(patch)
+
+
 def test_every_bug_of_the_list_is_planted_or_does_not_apply():
     planted = {one.code for one in PLANTS if one.code}
 
