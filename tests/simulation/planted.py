@@ -93,7 +93,7 @@ PLANTS: tuple[Planted, ...] = (
 )
 DOES_NOT_APPLY = {
     "B21": "a message acknowledged before its effect is stored: there is no broker yet",
-    "B22": "two writers without fencing: a second worker is refused at its start, see tests/integration/test_sole_worker",
+    "B22": "two writers without fencing: a second worker is refused at its start (test_sole_worker)",
 }
 
 
