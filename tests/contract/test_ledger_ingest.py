@@ -12,6 +12,7 @@ from copytrade.domain.ids import leader_fill_id
 from copytrade.ports.leader_fills import ChainConfirmed, Cursor, CursorScope, FillsConfirmed, FillsRemoved
 from copytrade.ports.ledger import Ingested, Ledger
 from tests.ledger_facts import (
+    BLOCK_B,
     OTHER_ORDER,
     TX,
     a_log,
@@ -186,6 +187,20 @@ async def test_only_fills_since_the_leader_was_followed_wait_at_whole_seconds(le
 
     assert len(ingested.new) == 2
     assert [fill.fill.fill_ts_ms for fill in await stored(ledger)] == [NOW_MS]
+
+
+async def test_a_fill_that_only_an_api_dated_before_he_was_followed_waits_for_its_decision(ledger: Ledger) -> None:
+    await ledger.add_leader(a_leader(address=OTHER, followed_since_ms=NOW_MS))
+    await see(ledger, a_row(leader=OTHER, fill_ts_ms=NOW_MS - 1_000))
+    assert await stored(ledger) == []
+
+    await see(ledger, a_log(1, leader=OTHER, fill_ts_ms=NOW_MS))
+
+    [waiting] = await stored(ledger)
+    assert waiting.fill.fill_ts_ms == NOW_MS
+    await ledger.record_attempt(an_attempt(waiting))
+    await see(ledger, a_log(1, block=BLOCK_B, number=101, leader=OTHER, fill_ts_ms=NOW_MS + 2_000))
+    assert await stored(ledger) == []
 
 
 async def test_following_again_from_earlier_makes_history_wait(ledger: Ledger) -> None:

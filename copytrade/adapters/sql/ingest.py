@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, Connection, bindparam, case, null, select, update
+from sqlalchemy import Boolean, Connection, bindparam, case, exists, null, select, update
 
 from copytrade.adapters.sql import copying, cursors, hot
 from copytrade.adapters.sql.rows import Values, recorded_fill_of, recorded_fill_values
 from copytrade.adapters.sql.statements import chunks
-from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
+from copytrade.adapters.sql.tables import execution_attempt, leader, leader_fill, leader_fill_raw
 from copytrade.domain.dedupe import KnownFill, join
 from copytrade.domain.fills import Source
 from copytrade.domain.ids import raw_row_id
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from copytrade.domain.units import Millis
     from copytrade.ports.leader_fills import FillsSeen
 
+REDATED_MS_MAX: Final = 600_000
+"""An API's date of a fill and that of its block are never further apart."""
 BATCH_MIN: Final = 50
 """From so many rows on, asking first whether they are new pays."""
 FILL_WITH_ADDRESS: Final = select(leader_fill, leader.c.address).join_from(leader_fill, leader)
@@ -57,6 +59,7 @@ def ingest(connection: Connection, seen: FillsSeen, *, now_ms: Millis) -> Ingest
         leader_ids={address: leader.id for address, leader in leaders.items()},
     )
     _change(connection, joined.changed, joined.revived)
+    _await_decision(connection, [one for one in joined.changed if _may_be_copied_now(one, leaders)])
     _add(connection, joined.new, leaders, now_ms=now_ms)
     _keep_raw(connection, joined.reports, now_ms=now_ms)
     if seen.cursor is not None:
@@ -112,6 +115,25 @@ def _change(connection: Connection, changed: Sequence[RecordedFill], revived: fr
     if len(changed) > 1:
         _vacate_keys(connection, changed)
     connection.execute(_CHANGE, [_changes(recorded, is_revived=recorded.id in revived) for recorded in changed])
+
+
+def _may_be_copied_now(recorded: RecordedFill, leaders: Mapping[str, Any]) -> bool:
+    """Tell whether the chain may date a fill after he was followed that an API dated before it."""
+    leader = leaders.get(recorded.fill.leader)
+    at_ms = recorded.fill.fill_ts_ms
+    return leader is not None and is_copied(leader, at_ms) and at_ms < leader.followed_since_ms + REDATED_MS_MAX
+
+
+def _await_decision(connection: Connection, copied: Sequence[RecordedFill]) -> None:
+    if not copied:
+        return
+    attempt, fill = execution_attempt.c, leader_fill.c
+    has_attempt = exists().where(attempt.leader_fill_id == fill.id)
+    connection.execute(
+        update(leader_fill)
+        .where(fill.id.in_([one.id for one in copied]), fill.orphaned_at.is_(None), ~has_attempt)
+        .values(awaits_decision=True)
+    )
 
 
 def _changes(recorded: RecordedFill, *, is_revived: bool) -> Values:
