@@ -62,6 +62,20 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db.lock").mkdir()
+
+    with pytest.raises(LedgerUnavailableError, match=r"ledger\.db\.lock cannot be opened"):
+        async with sole_worker(f"sqlite:///{tmp_path}/ledger.db"):
+            pass
+
+
+async def test_what_the_worker_fails_with_is_not_taken_for_another_worker(url: str) -> None:
+    with pytest.raises(BlockingIOError, match="a socket"):
+        async with sole_worker(url):
+            raise BlockingIOError("a socket")
+
+
 @pytest.mark.processes
 @pytest.mark.timeout(120)
 def test_run_refuses_a_database_that_a_worker_runs_on(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from copytrade.adapters.sql.engine import (
     sqlite_path,
     translated,
 )
-from copytrade.ports.ledger import LedgerInUseError
+from copytrade.ports.ledger import LedgerInUseError, LedgerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,14 +52,23 @@ async def _beside(url: URL) -> AsyncIterator[None]:
     """Hold the lock of a file next to the database; the file stays, the lock ends with the process."""
     existing_folder(url)
     path = sqlite_path(url)
-    file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = path.with_name(f"{path.name}.lock")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise LedgerUnavailableError(f"{shown(url)}: {lock.name} cannot be opened: {error.strerror}") from error
+    try:
+        _take(file, url)
         yield
-    except BlockingIOError:
-        raise _in_use(url) from None
     finally:
         os.close(file)
+
+
+def _take(file: int, url: URL) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _in_use(url) from None
 
 
 @asynccontextmanager
