@@ -99,7 +99,15 @@ async def open_signing(
     account = _account(settings, signer)
     with account_lock(live_account_id(account)) as is_ours:
         asked = await asked_facts(
-            facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
+            facts,
+            settings,
+            outside,
+            account=account,
+            account_id=live_account_id(account),
+            signer=signer,
+            ledger=ledger,
+            http=http,
+            holds_lock=is_ours,
         )
         require_gates(asked)
         async with _open_logs(settings, outside) as logs:
@@ -118,7 +126,15 @@ async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger,
     account = _account(settings, signer)
     with account_lock(live_account_id(account)) as is_ours:
         return await asked_facts(
-            facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
+            facts,
+            settings,
+            outside,
+            account=account,
+            account_id=live_account_id(account),
+            signer=signer,
+            ledger=ledger,
+            http=http,
+            holds_lock=is_ours,
         )
 
 
@@ -145,7 +161,12 @@ async def _open_logs(settings: Settings, outside: Outside) -> AsyncIterator[Orde
 
 def live_account_id(account: Account) -> str:
     """Return the name of an account on attempts, executions and positions."""
-    return f"live-{account.wallet}"
+    return account_of_wallet(account.wallet)
+
+
+def account_of_wallet(wallet: str) -> str:
+    """Return the same of an address."""
+    return f"live-{wallet}"
 
 
 def build_live_executor(

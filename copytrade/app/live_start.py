@@ -69,6 +69,7 @@ async def asked_facts(
     outside: Outside,
     *,
     account: Account,
+    account_id: str,
     signer: Signer,
     ledger: Ledger,
     http: httpx.AsyncClient,
@@ -91,14 +92,14 @@ async def asked_facts(
             signature_type=account.signature_type,
             exchanges=(settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3),
         ),
-        account=ClobAccount(account=account, account_id=f"live-{account.wallet}", transport=transport, clock=clock),
+        account=ClobAccount(account=account, account_id=account_id, transport=transport, clock=clock),
         venue_time=ClobTime(url=settings.clob_http_url, http=http, clock=clock),
         chains=lambda: _chains(settings, http),
         store=ledger,
         clock=clock,
     )
-    needed = settings.live_max_usdc_per_order or 0
-    return replace(facts, asked=await questions.ask(needed=needed, holds_lock=holds_lock))
+    asked = await questions.ask(needed=settings.live_max_usdc_per_order or 0, holds_lock=holds_lock)
+    return replace(facts, asked=replace(asked, standing=await ledger.standing(account_id)))
 
 
 async def _caps(settings: Settings, ledger: Ledger) -> Mapping[str, Usdc | None]:

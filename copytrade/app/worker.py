@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from copytrade.app.execution import build_comparison, build_executor, build_heartbeat, build_rules, open_signing
+from copytrade.app.ladder import build_ladder, build_shadow
 from copytrade.app.ledgers import new_leader
 from copytrade.app.markets import build_books, build_registry
 from copytrade.app.money import build_money, open_feed
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     import httpx
 
     from copytrade.app.recording import Recording
+    from copytrade.domain.attempts import ExecutionAttempt, Reason
+    from copytrade.engine.ladder import Ladder
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.risk import Risk
@@ -103,7 +106,8 @@ async def build_worker(
             wallet=None if signing is None else signing.wallet,
         )
         worker = _worker(parts, outside, http, feed=feed)
-        onlookers = {**build_stories(settings, worker), **({} if recording is None else recording.begin(worker))}
+        onlookers = {**build_stories(settings, worker), **build_shadow(settings, worker)}
+        onlookers |= {} if recording is None else recording.begin(worker)
         yield replace(worker, onlookers=onlookers, book_figures=books.figures)
 
 
@@ -120,6 +124,7 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
     rules = build_rules(settings)
     leader_values = build_leader_values(settings, clock, http, roll=roll, rules=rules, notes=notes)
     guard = build_risk(parts, build_sources(settings, ledger, roll, outside), http)
+    ladder = build_ladder(parts, guard.risk.limits)
     alerts = build_alerts(settings, http, notes=notes, clock=clock)
     listeners.add(alerts)
     decide = _decide(
@@ -140,7 +145,8 @@ def _worker(parts: Parts, outside: Outside, http: httpx.AsyncClient, *, feed: Re
         leader_events=leader_events,
         leader_values=leader_values,
         decide=decide,
-        execute=_execute(parts, guard.risk, orders),
+        execute=_execute(parts, guard.risk, ladder, orders),
+        ladder=ladder,
         account=Account(ledger=ledger, executor=parts.executor, portfolio=parts.portfolio, notifier=listeners),
         executor=parts.executor,
         listeners=listeners,
@@ -172,7 +178,10 @@ def _ingest(parts: Parts, inbox: Inbox) -> Ingest:
     )
 
 
-def _execute(parts: Parts, risk: Risk, orders: asyncio.Queue[Approved]) -> Execute:
+def _execute(parts: Parts, risk: Risk, ladder: Ladder | None, orders: asyncio.Queue[Approved]) -> Execute:
+    def stopped_by(attempt: ExecutionAttempt) -> Reason | None:
+        return risk.halts.stops(attempt) or (None if ladder is None else ladder.stops(attempt))
+
     return Execute(
         ledger=parts.ledger,
         executor=parts.executor,
@@ -180,7 +189,7 @@ def _execute(parts: Parts, risk: Risk, orders: asyncio.Queue[Approved]) -> Execu
         orders=orders,
         notifier=parts.listeners,
         clock=parts.clock,
-        stopped_by=risk.halts.stops,
+        stopped_by=stopped_by,
     )
 
 

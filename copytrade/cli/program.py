@@ -73,7 +73,7 @@ def build() -> typer.Typer:
     verbs.command("replay")(replaying.replay)
     verbs.command("halt")(halting.halt)
     verbs.command("resume")(halting.resume)
-    verbs.add_typer(live.verbs, name="live", help="What stands between here and real orders: status.")
+    verbs.add_typer(live.verbs, name="live", help="Real orders: status, promote, demote.")
     verbs.add_typer(limits.verbs, name="limits", help="What is limited: list, set.")
     verbs.add_typer(database.verbs, name="db", help="The database's schema: upgrade, current.")
     return verbs

@@ -11,6 +11,7 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.shadowing import print_shadows
 from copytrade.cli.since import parse_since
 from copytrade.settings import load
 
@@ -31,6 +32,7 @@ LOSSES: Final = (
 def stats(
     since: Annotated[str, typer.Option(help="Decided since: 2h, 3d, an ISO time or Unix seconds; else all.")] = "",
     leader: Annotated[str, typer.Option(help="Only fills of this leader: address or label.")] = "",
+    shadow: Annotated[bool, typer.Option("--shadow", help="Real orders beside the same attempts on paper.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show latencies, fill rates, slippage, what was lost and where, and markouts: in all, by role and by leader."""
@@ -39,16 +41,21 @@ def stats(
         since_ms = parse_since(since, now_ms=now_ms) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    found = asyncio.run(_figures(now_ms=now_ms, since_ms=since_ms, leader=leader.strip()))
+    found = asyncio.run(_figures(shadow=shadow, now_ms=now_ms, since_ms=since_ms, leader=leader.strip()))
     if as_json:
         print_json(found)
+    elif shadow:
+        print_shadows(found)
     else:
         _print(found)
 
 
-async def _figures(*, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
+async def _figures(*, shadow: bool, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
     settings = load()
     address = await address_of(settings, leader) if leader else None
+    if shadow:
+        async with app.open_shadow_statistics(settings) as shadows:
+            return await shadows.figures(since_ms=since_ms, leader=address)
     async with app.open_statistics(settings) as statistics:
         return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=address)
 

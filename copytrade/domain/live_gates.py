@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from copytrade.domain.ladder import Rung, Standing
 from copytrade.domain.units import format_micro
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class LiveGateName(StrEnum):
     BALANCE = "BALANCE"
     ALLOWANCES = "ALLOWANCES"
     ALONE = "ALONE"
+    LADDER = "LADDER"
 
 
 class KeySource(StrEnum):
@@ -71,7 +73,8 @@ class Asked:
     """What others say: the nodes, the venue, this machine.
 
     `chains` has the chain of each node by what it is called. `is_blocked_in` is a country, "" where trading is allowed.
-    `strangers` are orders of the account at the venue that the ledger does not hold.
+    `strangers` are orders of the account at the venue that the ledger does not hold; `standing` is where it is on
+    the ladder, None where it was never put on it.
     """
 
     chains: Mapping[str, int | Unknown]
@@ -83,6 +86,7 @@ class Asked:
     needed: Usdc
     holds_lock: bool
     strangers: tuple[str, ...] | Unknown
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +292,12 @@ def _alone(asked: Asked) -> str:
     )
 
 
+def _ladder(asked: Asked) -> str:
+    if asked.standing is None or asked.standing.rung is not Rung.PAPER:
+        return ""
+    return "the account stands on paper (no order is real there); copytrade live promote"
+
+
 def _of_asked(complaint: Callable[[Asked], str]) -> Callable[[LiveFacts], str]:
     return lambda facts: "nobody was asked" if facts.asked is None else complaint(facts.asked)
 
@@ -309,5 +319,6 @@ LIVE_GATES: Final = (
     LiveGate(LiveGateName.BALANCE, _of_asked(_balance), asks=True),
     LiveGate(LiveGateName.ALLOWANCES, _of_asked(_allowances), asks=True),
     LiveGate(LiveGateName.ALONE, _of_asked(_alone), asks=True),
+    LiveGate(LiveGateName.LADDER, _of_asked(_ladder), asks=True),
 )
 """Every gate; the first that is shut is told. The last ones ask others, and are read once the first are open."""

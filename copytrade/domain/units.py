@@ -54,7 +54,15 @@ def price_half_up(usdc: Usdc, shares: Shares) -> Price:
 
     :raises ZeroDivisionError: `shares` is zero.
     """
-    return (2 * usdc * MICRO + shares) // (2 * shares)
+    return half_up(usdc * MICRO, shares)
+
+
+def half_up(part: int, whole: int) -> int:
+    """Return `part` divided by `whole` (above 0) to the nearest integer, halves up.
+
+    :raises ZeroDivisionError: `whole` is zero.
+    """
+    return (2 * part + whole) // (2 * whole)
 
 
 def shares_for_down(usdc: Usdc, price: Price) -> Shares:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from copytrade.domain.ladder import Rung, Standing
 from copytrade.domain.live_gates import (
     POLYGON,
     RECONCILED_MS_MAX,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _LEADER: Final = "0x" + "11" * 20
 _SPENDER: Final = "0x" + "22" * 20
 _NEEDED: Final = 1_000_000
+_ON_PAPER: Final = Standing(account_id="live", rung=Rung.PAPER, revision=1, moved_by="drill", why="drill", since_ms=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ def live_drills() -> Mapping[LiveGateName, Spoil]:
         gate.BALANCE: lambda facts, asked: (facts, replace(asked, balance=_NEEDED - 1)),
         gate.ALLOWANCES: lambda facts, asked: (facts, replace(asked, allowances={_SPENDER: _NEEDED - 1})),
         gate.ALONE: lambda facts, asked: (facts, replace(asked, strangers=("0x" + "33" * 32,))),
+        gate.LADDER: lambda facts, asked: (facts, replace(asked, standing=_ON_PAPER)),
     }
 
 

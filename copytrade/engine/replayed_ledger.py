@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from copytrade.ports.ledger import Booked
     from copytrade.ports.recording import PlayedLedger
 
-NEVER_SENT: Final = frozenset({"HALTED", "NOT_SENT"})
+NEVER_SENT: Final = frozenset({"HALTED", "LADDER", "NOT_SENT"})
 """Why an order ended that never left: at the moment at which the worker came to it, on no schedule of the venue."""
 KNOWN_WITHIN_MS: Final = 5
 """How long a replay of the unchanged session waits for what the session knew at this place."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from copytrade.domain.risk import LimitName, Limits
 from copytrade.domain.scopes import EVERYTHING, Scope
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from copytrade.ports.risk import RiskStore
 
 
+Ceiling: TypeAlias = Callable[[LimitName, int | None], int | None]
+
+
+def _as_set(_name: LimitName, value: int | None) -> int | None:
+    return value
+
+
 class LimitBook:
     """Limits by name and scope; `changes` has the last change of each that was ever set."""
 
@@ -21,6 +29,7 @@ class LimitBook:
         self._start = {(name, EVERYTHING): value for name, value in start.items()}
         self._store = store
         self._revision = 0
+        self._ceiling: Ceiling = _as_set
         self.changes: dict[tuple[LimitName, Scope], LimitChange] = {}
         self.now = Limits(self._start)
 
@@ -35,6 +44,11 @@ class LimitBook:
         """Let these be in force until the next change, for a drill."""
         self.now = limits
 
+    def bound(self, ceiling: Ceiling) -> None:
+        """Let `ceiling` say from now on how much holds of each limit on everything together."""
+        self._ceiling = ceiling
+        self._put_in_force()
+
     def start_value(self, name: LimitName, scope: Scope) -> int | None:
         """Return what the settings say, None for no limit; they speak only for everything together."""
         return self._start.get((name, scope))
@@ -43,10 +57,17 @@ class LimitBook:
         for change in changes:
             self.changes[change.name, change.scope] = change
             self._revision = change.revision
+        self._put_in_force()
+
+    def _put_in_force(self) -> None:
         values = dict(self._start)
         for key, change in self.changes.items():
             if change.new is None:
                 values.pop(key, None)
             else:
                 values[key] = change.new
+        for name in LimitName:
+            allowed = self._ceiling(name, values.get((name, EVERYTHING)))
+            if allowed is not None:
+                values[name, EVERYTHING] = allowed
         self.now = Limits(values)

@@ -7,10 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from copytrade.engine.account import Account
@@ -18,6 +14,7 @@ if TYPE_CHECKING:
     from copytrade.engine.decide import Decide
     from copytrade.engine.execute import Execute
     from copytrade.engine.ingest import Ingest
+    from copytrade.engine.ladder import Ladder
     from copytrade.engine.leader_events import LeaderEvents
     from copytrade.engine.leader_values import LeaderValues
     from copytrade.engine.listeners import Listeners
@@ -73,6 +70,7 @@ class Worker:
     """There are these where the chain is read."""
     clock: Clock
     comparison: Comparison | None = None
+    ladder: Ladder | None = None
     onlookers: Mapping[str, Onlooker] = field(default_factory=dict)
     book_figures: Callable[[], Mapping[str, int]] = dict
     depths: Mapping[str, Callable[[], int]] = field(default_factory=dict)
@@ -87,6 +85,8 @@ class Worker:
         await self.portfolio.load(self.ledger)
         await self.decide.load()
         await self.risk.load()
+        if self.ladder is not None:
+            await self.ladder.refresh()
         self.notes.take("STARTED", {"leaders": len(self.roll.leaders()), "sources": sorted(self.sources)})
         if not self.roll.leaders():
             self.notes.take("NO_LEADERS", {"hint": "copytrade leaders add ADDRESS; it is noticed within a second"})
@@ -118,5 +118,7 @@ class Worker:
                 loops.create_task(self.unmatched.run(), name="unmatched")
             if self.comparison is not None:
                 loops.create_task(self.comparison.run(), name="comparison")
+            if self.ladder is not None:
+                loops.create_task(self.ladder.run(), name="ladder")
             for name, source in self.sources.items():
                 loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")

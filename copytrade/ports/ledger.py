@@ -13,6 +13,7 @@ from copytrade.domain.orders import OrderType
 from copytrade.ports.accounts import AccountStore
 from copytrade.ports.attribution import AttributionStore
 from copytrade.ports.copy_memory import CopyMemory
+from copytrade.ports.ladder import LadderStore
 from copytrade.ports.leader_events import LeaderEventStore
 from copytrade.ports.live_orders import LiveOrderStore
 from copytrade.ports.reconciliation import ReconciliationStore
@@ -93,6 +94,7 @@ class Ledger(
     LiveOrderStore,
     ReconciliationStore,
     StakeMemory,
+    LadderStore,
     Protocol,
 ):
     """See the module: every write is one transaction."""

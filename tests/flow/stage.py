@@ -9,7 +9,7 @@ from typing import Any
 
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.adapters.paper.executor import PaperExecutor
-from copytrade.domain.attempts import ExecutionAttempt
+from copytrade.domain.attempts import ExecutionAttempt, Reason
 from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.domain.latency import Latency
@@ -24,6 +24,7 @@ from copytrade.engine.equity import Equity
 from copytrade.engine.execute import Execute
 from copytrade.engine.inbox import Inbox
 from copytrade.engine.ingest import Ingest
+from copytrade.engine.ladder import Ladder
 from copytrade.engine.leader_events import LeaderEvents
 from copytrade.engine.leader_values import LeaderValues
 from copytrade.engine.listeners import Listeners
@@ -35,6 +36,7 @@ from copytrade.engine.orphans import Orphans
 from copytrade.engine.portfolio import Portfolio
 from copytrade.engine.roll import LedgerRoll
 from copytrade.engine.settle import Settle
+from copytrade.engine.shadow import Shadow
 from copytrade.engine.tracking import Tracking
 from copytrade.engine.unmatched import Unmatched
 from copytrade.engine.worker import Worker
@@ -69,6 +71,7 @@ class Stage:
         policies: str = "",
         limits: Mapping[LimitName, int] | None = None,
         reads_chain: bool = False,
+        caps: Mapping[LimitName, int] | None = None,
         **rules: Any,
     ) -> None:
         self.clock = VirtualClock()
@@ -83,19 +86,13 @@ class Stage:
         self.transactions = FakeTransactions()
         self.transfers = FakeTransfers()
         self.notifier = RecordingNotifier()
+        self._caps = caps
         self._guarding = {"limits": limits or {}, "reads_chain": reads_chain}
         self.worker = self._wire(_rules(**rules), policies)
 
     def _wire(self, rules: CopyRules, policies: str) -> Worker:
         (listeners := Listeners()).add(self.notifier)
-        executor = PaperExecutor(
-            books=self.books,
-            clock=self.clock,
-            decision_latency=Latency(median_ms=0),
-            submit_latency=Latency(median_ms=150),
-            seed=0,
-            quote_stale_ms=5_000,
-        )
+        executor = self._paper()
         portfolio = Portfolio(strategy_id=COPY_STRATEGY_ID, account_id=executor.account_id)
         roll = LedgerRoll(self.ledger, self.clock)
         inbox = Inbox()
@@ -106,6 +103,7 @@ class Stage:
         self.guard = a_guard(
             executor=executor, books=self.books, polygon=self.chain, **self._guarding, **shared, **known
         )
+        self.ladder = self._ladder(executor.account_id, listeners)
         told = {"ledger": self.ledger, "roll": roll, "notifier": listeners, "clock": self.clock}
         leader_events = LeaderEvents(
             activity=self.activity,
@@ -145,9 +143,9 @@ class Stage:
             leader_values=leader_values,
             decide=decide,
             clock=self.clock,
-            execute=Execute(
-                executor=executor, orders=orders, clock=self.clock, stopped_by=self.guard.risk.halts.stops, **shared
-            ),
+            execute=Execute(executor=executor, orders=orders, clock=self.clock, stopped_by=self._stopped_by, **shared),
+            ladder=self.ladder,
+            onlookers=self._shadow(notes, listeners),
             account=Account(executor=executor, **shared),
             executor=executor,
             listeners=listeners,
@@ -155,6 +153,39 @@ class Stage:
             chores={"venue-time": self.guard.clock_gate.run},
             transfers=self.transfers,
             unmatched=self._unmatched(notes, portfolio, listeners),
+        )
+
+    def _stopped_by(self, attempt: ExecutionAttempt) -> Reason | None:
+        by_halt = self.guard.risk.halts.stops(attempt)
+        return by_halt or (None if self.ladder is None else self.ladder.stops(attempt))
+
+    def _ladder(self, account_id: str, listeners: Listeners) -> Ladder | None:
+        if self._caps is None:
+            return None
+        return Ladder(
+            store=self.ledger,
+            account_id=account_id,
+            caps=self._caps,
+            limits=self.guard.risk.limits,
+            notifier=listeners,
+            clock=self.clock,
+        )
+
+    def _shadow(self, notes: Notes, listeners: Listeners) -> dict[str, Shadow]:
+        if self._caps is None:
+            return {}
+        shadow = Shadow(store=self.ledger, paper=self._paper(), clock=self.clock, note=notes.take)
+        listeners.add(shadow)
+        return {"shadow": shadow}
+
+    def _paper(self) -> PaperExecutor:
+        return PaperExecutor(
+            books=self.books,
+            clock=self.clock,
+            decision_latency=Latency(median_ms=0),
+            submit_latency=Latency(median_ms=150),
+            seed=0,
+            quote_stale_ms=5_000,
         )
 
     def _unmatched(self, notes: Notes, portfolio: Portfolio, listeners: Listeners) -> Unmatched:

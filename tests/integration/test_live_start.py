@@ -98,11 +98,17 @@ def one_node(sound: Ready, undo: ExitStack) -> dict[str, str]:
 
 
 def differences(sound: Ready, undo: ExitStack) -> dict[str, str]:
-    path = sound.folder / "differs.db"
+    return _copied(sound, "differs.db", "UPDATE reconciliation SET errors = 3")
+
+
+def _copied(sound: Ready, name: str, *statements: str) -> dict[str, str]:
+    """Return the variables of a worker on a copy of the database."""
+    path = sound.folder / name
     with closing(sqlite3.connect(sound.folder / "worker.db")) as whole, closing(sqlite3.connect(path)) as copy:
         whole.backup(copy)
         with copy:
-            copy.execute("UPDATE reconciliation SET errors = 3")
+            for statement in statements:
+                copy.execute(statement)
     return sound.environment | {"DATABASE_URL": f"sqlite:///{path}"}
 
 
@@ -113,6 +119,13 @@ def other_chain(sound: Ready, undo: ExitStack) -> dict[str, str]:
 
 def other_time(sound: Ready, undo: ExitStack) -> dict[str, str]:
     return confirmed(sound, CLOB_HTTP_URL=undo.enter_context(answering(b"1000000000")))
+
+
+def on_paper(sound: Ready, undo: ExitStack) -> dict[str, str]:
+    environment = _copied(sound, "demoted.db")
+    for verb in ("promote", "demote"):
+        assert copytrade("live", verb, environment=environment, folder=sound.folder).returncode == 0
+    return environment
 
 
 def other_worker(sound: Ready, undo: ExitStack) -> dict[str, str]:
@@ -145,6 +158,7 @@ SPOILT: dict[LiveGateName, tuple[Spoil, str]] = {
         "take 0.00 USDC",
     ),
     LiveGateName.ALONE: (other_worker, "another worker on this machine"),
+    LiveGateName.LADDER: (on_paper, "copytrade live promote"),
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.memory.attribution import MemoryAttributions
+from copytrade.adapters.memory.ladder import MemoryLadder
 from copytrade.adapters.memory.reconciliation import MemoryReconciliations
 from copytrade.adapters.memory.risk import MemoryRisk
 from copytrade.adapters.memory.state import Event, StoredFill
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import RegistrySync
 
 
-class MemoryLedger(MemoryReconciliations, MemoryRisk, MemoryAttributions, Ledger):
+class MemoryLedger(MemoryLadder, MemoryReconciliations, MemoryRisk, MemoryAttributions, Ledger):
     """No method waits, so each is one transaction."""
 
     def hold_fill(self, recorded: RecordedFill) -> None:

@@ -53,6 +53,12 @@ INCIDENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "RESOLUTION_CONFLICT": ("condition_id",),
     "MIGRATION_UNMAPPED": (),
     "CASH_BELOW_ZERO": (),
+    "ACCOUNT_DIFFERS": (),
+    "TRADE_FAILED": ("trade",),
+    "SETTLEMENT_LATE": ("trade",),
+    "EXECUTION_IMPOSSIBLE": (),
+    "HEARTBEAT_MISSED": ("account",),
+    "RUNG_MOVED": ("account", "revision"),
     "RECONCILE_DIFFERENCES": ("differences",),
     "DAILY_SUMMARY": ("day_began_ms", "strategy_id", "account_id"),
 }

@@ -24,6 +24,7 @@ from copytrade.adapters.sql import (
     witness,
 )
 from copytrade.adapters.sql import markets as registry
+from copytrade.adapters.sql.ladder import SqlLadderStore
 from copytrade.adapters.sql.reconciliation import SqlReconciliationStore
 from copytrade.adapters.sql.risk_store import SqlRiskStore
 from copytrade.domain.orders import OrderType
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from copytrade.ports.markets import RegistrySync
 
 
-class SqlLedger(SqlRiskStore, SqlReconciliationStore, Ledger):
+class SqlLedger(SqlRiskStore, SqlReconciliationStore, SqlLadderStore, Ledger):
     """The ledger in an open database whose schema is current."""
 
     async def add_leader(self, leader: Leader) -> bool:
