@@ -95,7 +95,7 @@ class ShadowedAttempt:
         return half_up(worse * BPS, paper)
 
     def first_fill_after_ms(self, run: Run) -> Millis | None:
-        """Return how long after the decision a run was first filled; the venue tells whole seconds, so never below 0."""
+        """Return how long after the decision a run was first filled; 0 where the venue's whole second is before it."""
         return None if run.first_fill_at_ms is None else max(0, run.first_fill_at_ms - self.decided_at_ms)
 
 
