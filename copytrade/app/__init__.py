@@ -4,7 +4,7 @@ from copytrade.app.auditing import audit_ledger
 from copytrade.app.doctor import open_checks
 from copytrade.app.drilling import drill_all
 from copytrade.app.execution import build_rules, look_at_live_gates
-from copytrade.app.ladder import live_account, open_shadow_statistics
+from copytrade.app.ladder import live_account
 from copytrade.app.ledgers import new_leader, open_ledger, open_reports, schema_state, sole_worker, upgrade_schema
 from copytrade.app.listening import configure_logging, line_notifier, log_traceback, table_notifier, tally
 from copytrade.app.metrics import open_observatory
@@ -42,7 +42,6 @@ __all__ = [
     "open_reconciler",
     "open_recording",
     "open_reports",
-    "open_shadow_statistics",
     "open_signer_process",
     "open_statistics",
     "open_stories",

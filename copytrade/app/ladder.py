@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from copytrade.app.execution import build_paper
-from copytrade.app.ledgers import open_database
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.risk import LimitName
 from copytrade.engine.ladder import Ladder
 from copytrade.engine.shadow import Shadow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
-    from copytrade.adapters.sql.shadow_statistics import SqlShadowStatistics
     from copytrade.app.parts import Parts
     from copytrade.engine.risk_limits import LimitBook
     from copytrade.engine.worker import Onlooker, Worker
@@ -58,12 +55,3 @@ async def live_account(settings: Settings) -> str:
     from copytrade.app import live
 
     return live.account_of_wallet(settings.live_wallet or (await live.open_signer(settings)).address)
-
-
-@asynccontextmanager
-async def open_shadow_statistics(settings: Settings) -> AsyncIterator[SqlShadowStatistics]:
-    """Open the comparison of real orders with their shadows, as `open_database` does the database."""
-    from copytrade.adapters.sql.shadow_statistics import SqlShadowStatistics
-
-    async with open_database(settings) as database:
-        yield SqlShadowStatistics(database)

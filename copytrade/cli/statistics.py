@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -11,16 +12,22 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_line, print_table
-from copytrade.cli.shadowing import print_shadows
+from copytrade.cli.shadowing import document, print_shadows
 from copytrade.cli.since import parse_since
+from copytrade.domain.attempts import ExecutionMode
+from copytrade.engine.what_if import shadows_of
 from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from copytrade.domain.shadow import ShadowedAttempt
+
     Group = Mapping[str, Any]
 
 BAR_WIDTH: Final = 40
+SHADOWED_MAX: Final = 10_000
+"""So many of the newest attempts are compared with their shadows."""
 COUNTS: Final = ("attempts", "skips", "trades", "filled", "partial", "unfilled", "failed", "open")
 RATES: Final = ("fill_rate", "partial_rate")
 LOSSES: Final = (
@@ -33,6 +40,9 @@ def stats(
     since: Annotated[str, typer.Option(help="Decided since: 2h, 3d, an ISO time or Unix seconds; else all.")] = "",
     leader: Annotated[str, typer.Option(help="Only fills of this leader: address or label.")] = "",
     shadow: Annotated[bool, typer.Option("--shadow", help="Real orders beside the same attempts on paper.")] = False,
+    recorded: Annotated[
+        Path | None, typer.Option(help="The same of a session that `run --record` wrote of real orders; needs no key.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show latencies, fill rates, slippage, what was lost and where, and markouts: in all, by role and by leader."""
@@ -41,23 +51,43 @@ def stats(
         since_ms = parse_since(since, now_ms=now_ms) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    found = asyncio.run(_figures(shadow=shadow, now_ms=now_ms, since_ms=since_ms, leader=leader.strip()))
+    if shadow or recorded is not None:
+        found = document(_shadows(recorded, since_ms=since_ms or 0, leader=leader.strip()))
+    else:
+        found = asyncio.run(_figures(now_ms=now_ms, since_ms=since_ms, leader=leader.strip()))
     if as_json:
         print_json(found)
-    elif shadow:
+    elif "only_shadow" in found:
         print_shadows(found)
     else:
         _print(found)
 
 
-async def _figures(*, shadow: bool, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
+async def _figures(*, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
     settings = load()
     address = await address_of(settings, leader) if leader else None
-    if shadow:
-        async with app.open_shadow_statistics(settings) as shadows:
-            return await shadows.figures(since_ms=since_ms, leader=address)
     async with app.open_statistics(settings) as statistics:
         return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=address)
+
+
+def _shadows(recorded: Path | None, *, since_ms: int, leader: str) -> tuple[ShadowedAttempt, ...]:
+    if recorded is None:
+        return asyncio.run(_kept_shadows(since_ms=since_ms, leader=leader))
+    if leader or since_ms:
+        raise typer.BadParameter(
+            "a recording is compared whole; leave --since and --leader out", param_hint="--recorded"
+        )
+    session = app.replay(recorded, {}, tell=lambda _: None)
+    if session.began.mode != ExecutionMode.LIVE:
+        raise typer.BadParameter(f"{recorded} was recorded on paper; no order of it was real", param_hint="--recorded")
+    return shadows_of(session.copies)
+
+
+async def _kept_shadows(*, since_ms: int, leader: str) -> tuple[ShadowedAttempt, ...]:
+    settings = load()
+    address = await address_of(settings, leader) if leader else None
+    async with app.open_ledger(settings) as ledger:
+        return await ledger.shadowed(since_ms=since_ms, leader=address, limit=SHADOWED_MAX)
 
 
 def _print(found: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ class NotMovedError(Exception):
 
 async def measured(store: LadderStore, standing: Standing) -> Divergence:
     """Return what was measured of an account since it reached its rung."""
-    shadowed = await store.shadowed(standing.account_id, since_ms=standing.since_ms, limit=MEASURED_MAX)
+    shadowed = await store.shadowed(account_id=standing.account_id, since_ms=standing.since_ms, limit=MEASURED_MAX)
     alarms = await store.noted_since(ALARMS, since_ms=standing.since_ms)
     return measure(shadowed, alarms=alarms)
 

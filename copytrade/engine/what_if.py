@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copytrade.domain.attempts import AttemptStatus, Decision, Settlement
+from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionMode, Settlement
 from copytrade.domain.attribution import worth
 from copytrade.domain.fills import Side
 from copytrade.domain.positions import cash_flow
+from copytrade.domain.shadow import Run, ShadowedAttempt
 from copytrade.domain.units import price_half_up
 from copytrade.engine.session import Closed, Filled, Made, Placed
 
@@ -28,6 +29,7 @@ class Copied:
     attempt: ExecutionAttempt
     fills: tuple[ExecutionFill, ...]
     status: AttemptStatus
+    is_sent: bool
 
     @property
     def shares(self) -> Shares:
@@ -89,6 +91,38 @@ class Compared:
         return None if before is None or after is None else after - before
 
 
+def shadows_of(session: Iterable[Compared]) -> tuple[ShadowedAttempt, ...]:
+    """Return the real orders of a session beside what paper made of them in its replay, the newest first.
+
+    What only one of both traded is left out: it is about another decision, not about how an order went.
+    """
+    found = []
+    for one in session:
+        if one.recorded is None or one.replayed is None or one.recorded.attempt.mode is not ExecutionMode.LIVE:
+            continue
+        attempt = one.recorded.attempt
+        if attempt.decision is Decision.TRADE and one.replayed.attempt.decision is Decision.TRADE:
+            shadowed = ShadowedAttempt(
+                attempt_id=one.attempt_id,
+                token_id=attempt.token_id,
+                is_sent=one.recorded.is_sent,
+                side=attempt.side,
+                decided_at_ms=attempt.decided_at_ms,
+                target_shares=attempt.size_shares_target,
+                live=_run_of(one.recorded),
+                paper=_run_of(one.replayed),
+            )
+            found.append(shadowed)
+    return tuple(sorted(found, key=lambda one: one.decided_at_ms, reverse=True))
+
+
+def _run_of(copied: Copied) -> Run:
+    run = Run(status=copied.status)
+    for fill in copied.fills:
+        run = run.with_fill(fill)
+    return run
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """All attempts of one side; `gained` leaves out the `unmarked` ones, whose token has no last mid."""
@@ -132,6 +166,7 @@ def copies(outcomes: Iterable[Outcome]) -> dict[UUID, Copied]:
             attempt=attempt,
             fills=tuple(fills[attempt_id]),
             status=ended.get(attempt_id) or _status(attempt, fills[attempt_id], is_sent=attempt_id in sent),
+            is_sent=attempt_id in sent,
         )
         for attempt_id, attempt in made.items()
     }

@@ -21,8 +21,10 @@ class LadderStore(Protocol):
     async def open_shadows(self) -> tuple[ShadowOrder, ...]:
         """Return those that are not over, by attempt."""
 
-    async def shadowed(self, account_id: str, *, since_ms: Millis, limit: int) -> tuple[ShadowedAttempt, ...]:
-        """Return an account's attempts stored since then that have a shadow, newest first.
+    async def shadowed(
+        self, *, since_ms: Millis, limit: int, account_id: str | None = None, leader: str | None = None
+    ) -> tuple[ShadowedAttempt, ...]:
+        """Return the attempts stored since then that have a shadow, newest first; None is any account, any leader.
 
         What failed to settle is not filled.
         """

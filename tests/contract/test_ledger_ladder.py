@@ -9,7 +9,7 @@ from copytrade.domain.ladder import MOVED, Rung
 from copytrade.domain.shadow import Run, ShadowOrder
 from copytrade.ports.ledger import Ledger
 from tests.ledger_facts import a_stored_fill, a_submitted, an_attempt, an_execution
-from tests.makers import NOW_MS, micro
+from tests.makers import LEADER, NOW_MS, OTHER, micro
 
 LATER_MS = NOW_MS + 60_000
 EVER = {"since_ms": 0, "limit": 100}
@@ -27,7 +27,7 @@ async def test_a_shadow_is_kept_as_it_stands_and_open_until_it_is_over(ledger: L
         seen.append(await ledger.open_shadows())
 
     assert seen == [(placed,), (part,), ()]
-    (beside,) = await ledger.shadowed(attempt.account_id, **EVER)
+    (beside,) = await ledger.shadowed(account_id=attempt.account_id, **EVER)
     assert (beside.attempt_id, beside.is_sent, beside.paper) == (attempt.id, True, over.run)
 
 
@@ -52,7 +52,7 @@ async def test_beside_a_shadow_stands_what_really_settled(ledger: Ledger) -> Non
         [ShadowOrder(attempt_id=attempt.id, placed_at_ms=NOW_MS, run=Run(status=AttemptStatus.SUBMITTED))]
     )
 
-    (beside,) = await ledger.shadowed(attempt.account_id, **EVER)
+    (beside,) = await ledger.shadowed(account_id=attempt.account_id, **EVER)
 
     assert (beside.live.filled_shares, beside.live.filled_usdc) == (micro("30"), micro("12"))
     assert beside.live.first_fill_at_ms == kept.fill_at_ms
@@ -69,13 +69,15 @@ async def test_only_an_accounts_young_attempts_with_a_shadow_are_told_the_newest
     await ledger.keep_shadows([ShadowOrder(attempt_id=one.id, placed_at_ms=NOW_MS, run=run) for one in attempts[:3]])
     account_id = attempts[0].account_id
 
-    young = await ledger.shadowed(account_id, since_ms=NOW_MS + 1, limit=100)
-    newest = await ledger.shadowed(account_id, since_ms=0, limit=1)
+    young = await ledger.shadowed(account_id=account_id, since_ms=NOW_MS + 1, limit=100)
+    newest = await ledger.shadowed(account_id=account_id, since_ms=0, limit=1)
 
     assert [one.attempt_id for one in young] == [attempts[2].id, attempts[1].id]
     assert [one.attempt_id for one in newest] == [attempts[2].id]
     assert not young[0].is_sent
-    assert await ledger.shadowed("somebody else", **EVER) == ()
+    assert await ledger.shadowed(account_id="somebody else", **EVER) == ()
+    assert len(await ledger.shadowed(leader=LEADER, **EVER)) == 3
+    assert await ledger.shadowed(leader=OTHER, **EVER) == ()
 
 
 async def test_an_account_stands_where_it_was_moved_last(ledger: Ledger) -> None:

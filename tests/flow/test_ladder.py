@@ -62,7 +62,7 @@ async def copied(stage: Stage, number: int, *, side: Side = Side.BUY, size: str 
 
 
 async def shadows(stage: Stage) -> list[Any]:
-    return [*await stage.ledger.shadowed(PAPER_ACCOUNT_ID, since_ms=0, limit=100)]
+    return [*await stage.ledger.shadowed(account_id=PAPER_ACCOUNT_ID, since_ms=0, limit=100)]
 
 
 def test_an_account_that_was_never_put_on_the_ladder_has_its_whole_caps() -> None:

@@ -45,7 +45,8 @@ def test_on_shadow_everything_runs_on_paper_and_on_tiny_a_little_is_real(tmp_pat
         assert ladder["measured"]["orders"] == 0
 
         _go_up(database)
-        _run_until(environment, tmp_path, database, f"{OVER} AND {_SENT}", count=2)
+        session = tmp_path / "session.jsonl"
+        _run_until(environment, tmp_path, database, f"{OVER} AND {_SENT}", "--record", str(session), count=2)
 
         assert world.control("posts")
         assert _dearest(database) <= 5
@@ -54,14 +55,30 @@ def test_on_shadow_everything_runs_on_paper_and_on_tiny_a_little_is_real(tmp_pat
         text = said("stats", "--shadow")
         assert "real orders and the same on paper" in text
         assert "not sent" in text
+        _compare_recorded(session, shadows, environment, tmp_path)
         assert "stands on shadow" in said("live", "demote", "--why", "enough for today")
 
 
 _SENT = "attempt_id IN (SELECT attempt_id FROM live_order)"
 
 
-def _run_until(environment: dict[str, str], folder: Path, database: Path, query: str, *, count: int) -> None:
-    worker = WorkerProcess(environment, folder)
+def _compare_recorded(session: Path, kept: dict[str, Any], environment: dict[str, str], folder: Path) -> None:
+    """Hold what the worker kept to what the recording says on a machine without the key and without the database."""
+    foreign = {name: value for name, value in environment.items() if not name.startswith("LIVE_")}
+    foreign |= {"EXECUTION_MODE": "paper", "DATABASE_URL": f"sqlite:///{folder / 'none.db'}"}
+    ended = copytrade("stats", "--shadow", "--recorded", str(session), "--json", environment=foreign, folder=folder)
+    assert ended.returncode == 0, ended.stderr
+    told = {one["attempt_id"]: one["live"] for one in json.loads(ended.stdout)["attempts"] if one["live"]}
+    real = {one["attempt_id"]: one["live"] for one in kept["attempts"] if one["live"]}
+    assert told
+    assert told == {attempt: live for attempt, live in real.items() if attempt in told}
+    assert not (folder / "none.db").exists()
+
+
+def _run_until(
+    environment: dict[str, str], folder: Path, database: Path, query: str, *options: str, count: int
+) -> None:
+    worker = WorkerProcess(environment, folder, *options)
     worker.read_until("SEEN")
     wait_until(lambda: len(_rows(database, query)) >= count)
     assert worker.stop() == 0

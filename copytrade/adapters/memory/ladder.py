@@ -34,11 +34,16 @@ class MemoryLadder(MemoryAttempts):
     async def open_shadows(self) -> tuple[ShadowOrder, ...]:
         return tuple(self._shadows[one] for one in sorted(self._shadows) if self._shadows[one].run.is_open)
 
-    async def shadowed(self, account_id: str, *, since_ms: Millis, limit: int) -> tuple[ShadowedAttempt, ...]:
+    async def shadowed(
+        self, *, since_ms: Millis, limit: int, account_id: str | None = None, leader: str | None = None
+    ) -> tuple[ShadowedAttempt, ...]:
         asked = [
             attempt
             for attempt in self._attempts.values()
-            if attempt.account_id == account_id and attempt.created_at_ms >= since_ms and attempt.id in self._shadows
+            if attempt.id in self._shadows
+            and attempt.created_at_ms >= since_ms
+            and account_id in {None, attempt.account_id}
+            and leader in {None, self.stored[attempt.leader_fill_id].recorded.fill.leader}
         ]
         newest = sorted(sorted(asked, key=lambda one: one.id), key=lambda one: one.created_at_ms, reverse=True)
         return tuple(self._shadowed(attempt) for attempt in newest[:limit])

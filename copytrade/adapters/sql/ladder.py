@@ -14,9 +14,10 @@ from copytrade.adapters.sql import events
 from copytrade.adapters.sql.ladder_tables import IS_OPEN_SHADOW, live_rung, shadow_order
 from copytrade.adapters.sql.live_orders import fill_of
 from copytrade.adapters.sql.statements import chunks, insert
-from copytrade.adapters.sql.tables import execution_attempt, execution_fill, worker_event
+from copytrade.adapters.sql.tables import execution_attempt, execution_fill, leader_fill, worker_event
 from copytrade.domain.attempts import AttemptStatus, Reason, Settlement
 from copytrade.domain.fills import Side
+from copytrade.domain.ids import leader_id
 from copytrade.domain.ladder import MOVED, Rung, Standing
 from copytrade.domain.shadow import Run, ShadowedAttempt, ShadowOrder
 from copytrade.ports.ladder import LadderStore
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, Row, Select
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.adapters.sql.rows import Values
@@ -45,10 +46,16 @@ class SqlLadderStore(LadderStore):
     async def open_shadows(self) -> tuple[ShadowOrder, ...]:
         return await self._database.read(_open)
 
-    async def shadowed(self, account_id: str, *, since_ms: Millis, limit: int) -> tuple[ShadowedAttempt, ...]:
+    async def shadowed(
+        self, *, since_ms: Millis, limit: int, account_id: str | None = None, leader: str | None = None
+    ) -> tuple[ShadowedAttempt, ...]:
         attempt = execution_attempt.c
-        asked = (attempt.account_id == account_id, attempt.created_at >= since_ms)
-        return await self._database.read(partial(shadowed, asked=asked, limit=limit))
+        asked = [attempt.created_at >= since_ms]
+        if account_id is not None:
+            asked.append(attempt.account_id == account_id)
+        if leader is not None:
+            asked.append(attempt.leader_fill_id.in_(_fills_of(leader)))
+        return await self._database.read(partial(_shadowed, asked=asked, limit=limit))
 
     async def standing(self, account_id: str) -> Standing | None:
         return await self._database.read(partial(_standing, account_id=account_id))
@@ -66,7 +73,11 @@ class SqlLadderStore(LadderStore):
         return await self._database.read(partial(_noted, codes=codes, since_ms=since_ms))
 
 
-def shadowed(
+def _fills_of(leader: str) -> Select[tuple[UUID]]:
+    return select(leader_fill.c.id).where(leader_fill.c.leader_id == leader_id(leader))
+
+
+def _shadowed(
     connection: Connection, *, asked: Iterable[ColumnElement[bool]], limit: int
 ) -> tuple[ShadowedAttempt, ...]:
     """Return the newest attempts of which all of `asked` holds and that have a shadow."""

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, select
 
 from copytrade.adapters.sql.tables import leader, leader_fill, leader_fill_raw
 from copytrade.domain.fills import Source
+from copytrade.domain.percentiles import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from copytrade.domain.units import Millis
@@ -83,9 +84,3 @@ def _row(source: str, fills: Sequence[_Fill], *, now_ms: Millis) -> dict[str, An
         "behind_first_p95_ms": percentile(behind_first, 95),
         "gaps": sum(1 for at_ms in told_ms if since_ms <= at_ms <= now_ms - GAP_AFTER_MS),
     }
-
-
-def percentile(values: Iterable[int], percent: int) -> int:
-    """Return the smallest value that `percent` of them do not exceed (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

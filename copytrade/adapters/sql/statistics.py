@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, and_, or_, select
 
-from copytrade.adapters.sql.race import percentile, race
+from copytrade.adapters.sql.race import race
 from copytrade.adapters.sql.statements import chunks
 from copytrade.adapters.sql.story_tables import LOSS_PARTS, attempt_attribution, fill_markout
 from copytrade.adapters.sql.tables import execution_fill
@@ -22,6 +22,7 @@ from copytrade.domain.attempts import AttemptStatus, Decision, Settlement
 from copytrade.domain.attribution import markout
 from copytrade.domain.fills import Side
 from copytrade.domain.markouts import HORIZONS
+from copytrade.domain.percentiles import percentile
 from copytrade.domain.units import BPS, MICRO, format_micro
 
 if TYPE_CHECKING:
