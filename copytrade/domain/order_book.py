@@ -141,6 +141,17 @@ class LiveBook:
         if not self.is_pending:
             self._unsettled.discard(len(changes) - 1)
 
+    @property
+    def has_two_ends(self) -> bool:
+        """Whether changes of the newest stamp say different things of one level: nobody knows which came last."""
+        said: dict[Quote, Shares] = {}
+        for quote, size, venue_ts_ms, _ in reversed(self._changes):
+            if venue_ts_ms != self.venue_ts_ms:
+                return False
+            if said.setdefault(quote, size) != size:
+                return True
+        return False
+
     def settle(self, at_ms: Millis) -> None:
         """Take a pending state for what it is: from now on the book is really crossed."""
         if not self.is_pending:

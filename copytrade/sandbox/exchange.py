@@ -268,10 +268,11 @@ class Exchange:
     def _changed(self, market: Market, changes: Sequence[LevelChange]) -> None:
         if not changes:
             return
-        now_ms = self._timeline.now_ms
-        self._changed_ms[market.condition] = now_ms
+        # What one order does has one stamp and one hash; two orders never share them, as in recordings of the venue.
+        at_ms = max(self._timeline.now_ms, self._changed_ms.get(market.condition, 0) + 1)
+        self._changed_ms[market.condition] = at_ms
         messages = tuple((change,) for change in changes)
-        self._publish(BookChanged(market=market, messages=messages, at_ms=now_ms))
+        self._publish(BookChanged(market=market, messages=messages, at_ms=at_ms))
 
     def _settle(self, market: Market, taker: Order, legs: Sequence[Leg]) -> None:
         if self.custodian is not None and self.custodian.concerns(taker, legs):

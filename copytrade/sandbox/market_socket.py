@@ -152,7 +152,8 @@ class MarketFeed:
         for outcome, token in enumerate(market.tokens):
             chosen = [one for one in interested if one.wants_token(token)]
             if chosen:
-                frame = frames.book_after_trade(self._exchange, market, outcome, at_ms=happening.at_ms)
+                at_ms = max(happening.at_ms, self._exchange.changed_ms(market))
+                frame = frames.book_after_trade(self._exchange, market, outcome, at_ms=at_ms)
                 _send(chosen, [frame])
 
 

@@ -138,7 +138,8 @@ class ClobBookStore(BookStore):
     def figures(self) -> dict[str, int]:
         """Return how the books are now, and what happened since the start."""
         books = self._shelf.books.values()
-        ages = [self._age_ms(one, is_doubtful=has_other_prices(one)) for one in books if one.book.is_seeded]
+        seeded = [one for one in books if one.book.is_seeded]
+        ages = [self._age_ms(one, is_doubtful=has_other_prices(one) or one.is_struck) for one in seeded]
         pinned = set(self._pinned())
         tiers = Counter(tier_of(age, fresh_ms=self._fresh_ms, stale_ms=self._stale_ms) for age in ages)
         return {

@@ -51,7 +51,10 @@ class Checks:
 
     def is_doubtful(self, tracked: Tracked) -> bool:
         """Whether the last change speaks against our book; one whose hash fails is asked for."""
-        if has_other_prices(tracked):
+        if has_other_prices(tracked) or tracked.is_struck:
+            return True
+        if tracked.snapshot_ts_ms < tracked.book.venue_ts_ms and tracked.book.has_two_ends:
+            self._ask(tracked)
             return True
         if not tracked.has_matched_hash or tracked.book.is_pending:
             return False

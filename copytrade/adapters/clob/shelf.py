@@ -182,6 +182,7 @@ class Shelf:
     def replace(self, tracked: Tracked, levels: dict[Quote, Shares], venue_ts_ms: Millis) -> None:
         """Take a full book that is not older than ours."""
         tracked.carried = None
+        tracked.strikes = 0
         tracked.book.replace(levels, venue_ts_ms, self.now_ms())
         self._changed(tracked)
 

@@ -142,6 +142,11 @@ class Tracked:
         self.settle_timer: asyncio.TimerHandle | None = None
 
     @property
+    def is_struck(self) -> bool:
+        """Whether something spoke against the book, and neither a full book nor a change has come since."""
+        return self.strikes > 0 and self.carried is None
+
+    @property
     def token_ids(self) -> tuple[str, ...]:
         """The tokens whose book this is."""
         return tuple(outcome.token_id for outcome in self.outcomes)
