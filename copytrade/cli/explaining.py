@@ -57,7 +57,7 @@ async def _story(name: str) -> dict[str, Any]:
             for match in found:
                 complain(f"  {match.fill_id}  ({match.what})")
             raise typer.Exit(EXIT_USAGE)
-        return await stories.story(found[0].fill_id)
+        return await stories.story(found[0].fill_id, now_ms=app.system_clock().now_ms())
 
 
 def _lines(story: Mapping[str, Any]) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _books(noted: Mapping[str, Any] | None) -> Iterator[str]:
 def _order(attempt: Mapping[str, Any]) -> Iterator[str]:
     wanted = f"{attempt['size_shares_target']} at {attempt['limit_price']} or better, for {attempt['ttl_ms']} ms"
     yield f"  order     {wanted}, placed {attempt['placed_at'] or 'never'}"
-    yield f"  became    {attempt['status']} with {attempt['filled_shares']}, ended {attempt['done_at'] or 'not yet'}"
+    yield f"  became    {attempt['status']} with {attempt['filled_shares']}, {_ending(attempt)}"
     for one in attempt["executions"]:
         before, after = one["position_before"], one["position_after"]
         yield (
@@ -155,6 +155,12 @@ def _order(attempt: Mapping[str, Any]) -> Iterator[str]:
             f"            position {before['shares']} -> {after['shares']}, cost {before['cost_usdc']} -> "
             f"{after['cost_usdc']}, realised {before['realized_pnl_usdc']} -> {after['realized_pnl_usdc']}"
         )
+
+
+def _ending(attempt: Mapping[str, Any]) -> str:
+    if attempt["done_at"]:
+        return f"ended {attempt['done_at']}"
+    return "not ended yet; left by a worker that stopped, the next start ends it" if attempt["is_left"] else "open"
 
 
 def _loss(noted: Mapping[str, Any]) -> Iterator[str]:
