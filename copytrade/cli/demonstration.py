@@ -52,7 +52,7 @@ async def _demo(database_url: str, sandbox_options: list[str], seconds: float | 
         settings = demo_settings(world["urls"], database_url)
         async with (
             app.sole_worker(settings),
-            app.open_ledger(settings) as ledger,
+            app.open_ledger(settings, creates=True) as ledger,
             app.build_worker(settings, ledger) as worker,
         ):
             now_ms = app.system_clock().now_ms()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from copytrade import app
 from copytrade.cli import ranking, verifying
 from copytrade.cli.leader_rules import cleared_rules, given_rules, state_of, with_rules, written_rules
+from copytrade.cli.naming import free_label, leader_called
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
 from copytrade.domain.copy_rules import contradiction, rules_of
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro
-from copytrade.ports.ledger import UnknownLeaderError
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Address = Annotated[str, typer.Argument(help="The account's address: 0x and 40 hex digits.")]
+Who = Annotated[str, typer.Argument(metavar="LEADER", help="His address or label.")]
+HINT: Final = "LEADER"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Label = Annotated[str | None, typer.Option(help="A name for tables and logs.")]
 Ratio = Annotated[str | None, typer.Option(help="Our size for one of his; else COPY_RATIO.")]
@@ -58,7 +60,7 @@ def add(
 
 @verbs.command("set")
 def set_rules(
-    address: Address,
+    leader: Who,
     *,
     label: Label = None,
     ratio: Ratio = None,
@@ -97,7 +99,7 @@ def set_rules(
     cleared = cleared_rules(clear or [])
     if not (given or changes or cleared):
         raise typer.BadParameter("nothing to set; see copytrade leaders set --help", param_hint="leaders set")
-    asyncio.run(_set(_address(address), given=given, cleared=cleared, changes=changes))
+    asyncio.run(_set(leader, given=given, cleared=cleared, changes=changes))
 
 
 @verbs.command("list")
@@ -111,9 +113,9 @@ verbs.command("rank")(ranking.rank)
 
 
 @verbs.command("remove")
-def remove(address: Address) -> None:
+def remove(leader: Who) -> None:
     """Stop following an account; what was seen and done stays."""
-    asyncio.run(_remove(_address(address)))
+    asyncio.run(_remove(leader))
 
 
 async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], since: str, is_checked: bool) -> None:
@@ -126,27 +128,33 @@ async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], sinc
     settings = load()
     leader = with_rules(app.new_leader(address, label=label, since_ms=since_ms, now_ms=now_ms), given)
     _refuse_contradiction(leader, settings)
-    async with app.open_ledger(settings) as ledger:
+    async with app.open_ledger(settings, creates=True) as ledger:
+        leader = replace(leader, label=free_label(await ledger.leaders(), label, address=address))
         if await ledger.add_leader(leader):
-            print_line(f"following {address}{f' ({label})' if label else ''} since {utc(since_ms)}")
+            print_line(f"following {address}{f' ({leader.label})' if leader.label else ''} since {utc(since_ms)}")
             for warning in await ranking.warnings_before_following(address, now_ms=now_ms) if is_checked else ():
                 print_line(f"  beware: {warning}")
         else:
             print_line(f"{address} is followed already; nothing was changed (copytrade leaders set changes it)")
 
 
-async def _set(address: str, *, given: Mapping[str, RuleValue], cleared: set[str], changes: Mapping[str, Any]) -> None:
+async def _set(wanted: str, *, given: Mapping[str, RuleValue], cleared: set[str], changes: Mapping[str, Any]) -> None:
     settings = load()
     async with app.open_ledger(settings) as ledger:
-        before = next((leader for leader in await ledger.leaders() if leader.address == address), None)
-        if before is None:
-            raise UnknownLeaderError(f"{address} is not a leader")
+        leaders = await ledger.leaders()
+        before = leader_called(leaders, wanted, hint=HINT)
+        if "label" in changes:
+            changes = {**changes, "label": free_label(leaders, changes["label"], address=before.address)}
         after = replace(with_rules(before, given, cleared=cleared), **changes)
         _refuse_contradiction(after, settings)
         await ledger.change_leader(after)
-        detail = {"leader": address, "before": _how(before), "after": _how(after)}
+        detail = {"leader": before.address, "before": _how(before), "after": _how(after)}
         await ledger.note("LEADER_CHANGED", detail, at_ms=app.system_clock().now_ms())
-    print_line(f"{address} is {_how(after)}")
+    print_line(f"{_named(after)} is {_how(after)}")
+
+
+def _named(leader: Leader) -> str:
+    return f"{leader.address} ({leader.label})" if leader.label else leader.address
 
 
 def _how(leader: Leader) -> str:
@@ -162,10 +170,11 @@ def _refuse_contradiction(leader: Leader, settings: Settings) -> None:
         raise typer.BadParameter(impossible)
 
 
-async def _remove(address: str) -> None:
+async def _remove(wanted: str) -> None:
     async with app.open_ledger(load()) as ledger:
-        await ledger.remove_leader(address)
-    print_line(f"{address} is no longer followed; its fills and our attempts stay")
+        leader = leader_called(await ledger.leaders(), wanted, hint=HINT)
+        await ledger.remove_leader(leader.address)
+    print_line(f"{_named(leader)} is no longer followed; its fills and our attempts stay")
 
 
 async def _list(*, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.output import complain, print_line
 from copytrade.domain.halts import BY_OPERATOR, HaltLevel, new_halt
-from copytrade.ports.ledger import LedgerUnavailableError
+from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError
 from copytrade.settings import Settings, load
 
 
@@ -26,6 +26,11 @@ def halt(
     settings = load()
     try:
         asyncio.run(_halt(settings, why, level))
+    except NoLedgerYetError as error:
+        raise NoLedgerYetError(
+            f"{error}: nothing runs on it and nothing was halted; "
+            f"`{settings.halt_file}` in the folder where the worker was started halts it too"
+        ) from error
     except LedgerUnavailableError as error:
         _halt_by_file(settings, why, level, error)
 
@@ -60,10 +65,15 @@ def _halt_by_file(settings: Settings, why: str, level: HaltLevel, error: LedgerU
 async def _resume(settings: Settings) -> None:
     had_file = settings.halt_file.is_file()
     settings.halt_file.unlink(missing_ok=True)
-    async with app.open_ledger(settings) as ledger:
-        ended = await ledger.resume(None, by=app.operator(), at_ms=app.system_clock().now_ms())
     if had_file:
         print_line(f"took away {settings.halt_file}")
+    try:
+        async with app.open_ledger(settings) as ledger:
+            ended = await ledger.resume(None, by=app.operator(), at_ms=app.system_clock().now_ms())
+    except NoLedgerYetError:
+        if not had_file:
+            raise
+        ended = ()
     for one in ended:
         print_line(f"resumed {one.level}: {one.why} ({one.cause}, by {one.started_by})")
     if not ended and not had_file:

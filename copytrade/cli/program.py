@@ -33,7 +33,7 @@ from copytrade.cli import (
 )
 from copytrade.cli.output import complain
 from copytrade.ports.leader_fills import SourceUnusableError
-from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError, UnknownLeaderError
+from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError, SchemaOutdatedError, UnknownLeaderError
 from copytrade.settings import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EXIT_FOUND = 1
 EXIT_USAGE = 2
-_CONFIGURATION_ERRORS = (ConfigurationError, SchemaOutdatedError, UnknownLeaderError)
+_CONFIGURATION_ERRORS = (ConfigurationError, NoLedgerYetError, SchemaOutdatedError, UnknownLeaderError)
 _VARIABLE_OF = {"polygon": "POLYGON_HTTP_URL", "data_api": "DATA_API_HTTP_URL", "rtds": "RTDS_WS_URL"}
 
 

@@ -11,9 +11,10 @@ import typer
 
 from copytrade import app
 from copytrade.cli.following import AsJson
+from copytrade.cli.naming import leader_called
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import utc
-from copytrade.domain.reconciliation import Severity
+from copytrade.domain.reconciliation import Kind, Severity
 from copytrade.engine.verify import DAY_MS
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.witnesses import WitnessUnavailableError
@@ -92,10 +93,10 @@ def _chosen(leaders: Sequence[Leader], wanted: str) -> list[Leader]:
     enabled = [one for one in leaders if one.enabled]
     if not wanted:
         return enabled
-    chosen = [one for one in enabled if one.address == wanted.lower() or wanted in {one.label, one.address}]
-    if not chosen:
-        raise typer.BadParameter(f"{wanted} is no leader that we follow; see `leaders list`", param_hint="--leader")
-    return chosen
+    chosen = leader_called(leaders, wanted)
+    if not chosen.enabled:
+        raise typer.BadParameter(f"{wanted} is no longer followed; see `leaders list`", param_hint="--leader")
+    return [chosen]
 
 
 def _progress(done: int, left: int) -> None:
@@ -116,7 +117,10 @@ def _print(found: Reconciliation, repaired: Repaired | None) -> None:
     for one in found.discrepancies[:SHOWN_MAX]:
         told = " ".join(f"{name}={value}" for name, value in one.detail)
         where = f"{one.kind} in {one.where_missing}: {one.leader or '-'} {one.tx_hash or '-'} {told}"
-        print_line(f"pending: {where}" if one.severity is Severity.PENDING else where)
+        if one.kind is Kind.INTERRUPTED_ORDER:
+            print_line(f"a paper order was open when the worker stopped; the next start ends it: {told}")
+        else:
+            print_line(f"pending: {where}" if one.severity is Severity.PENDING else where)
     if (more := len(found.discrepancies) - SHOWN_MAX) > 0:
         print_line(f"and {more} more (--json has all)")
     errors, pending = len(found.errors), len(found.discrepancies) - len(found.errors)

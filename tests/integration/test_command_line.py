@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from copytrade.adapters.sql import schema
+from copytrade.cli.program import build
+from copytrade.ports.ledger import NoLedgerYetError
+from copytrade.settings import Settings
 from tests.makers import LEADER, OTHER
 from tests.processes import copytrade
 
@@ -114,15 +119,34 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert leaders[1]["followed_since"] == "2026-01-01T12:00:00Z"
 
 
+def test_a_leader_goes_by_his_label_wherever_he_is_named(tmp_path: Path) -> None:
+    copytrade("leaders", "add", LEADER, "--label", "steady bob", "--unchecked", folder=tmp_path)
+    again = copytrade("leaders", "add", OTHER, "--label", "Steady Bob", "--unchecked", folder=tmp_path)
+    changed = copytrade("leaders", "set", "steady bob", "--exit-only", folder=tmp_path)
+    limited = copytrade("limits", "set", "MAX_OPEN_USDC", "9", "--leader", "steady bob", folder=tmp_path)
+    asked = [copytrade(verb, "--leader", "steady bob", "--json", folder=tmp_path) for verb in ("attempts", "stats")]
+    slip = copytrade("limits", "set", "MAX_OPEN_USDC", "9", "--leader", "stedy bob", folder=tmp_path)
+    removed = copytrade("leaders", "remove", "steady bob", folder=tmp_path)
+
+    assert again.returncode == slip.returncode == 2
+    assert f"steady bob is {LEADER}" in " ".join(again.stderr.split())
+    assert "did you mean steady bob?" in " ".join(slip.stderr.split())
+    assert f"{LEADER} (steady bob) is exits only" in changed.stdout
+    assert f"MAX_OPEN_USDC (leader {LEADER}): none -> 9.00" in limited.stdout
+    assert [one.returncode for one in asked] == [0, 0]
+    assert f"{LEADER} (steady bob) is no longer followed" in removed.stdout
+    assert [row["address"] for row in _json("leaders", "list", folder=tmp_path)["leaders"]] == [LEADER]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["leaders", "add", "0x12"], "is not an address"),
         (["leaders", "add", LEADER, "--ratio", "-1"], "COPY_RATIO is '-1'; accepted: a decimal above 0"),
-        (["leaders", "set", LEADER, "--paused"], "is not a leader"),
+        (["leaders", "set", LEADER, "--paused"], "is no leader of ours"),
         (["leaders", "add", LEADER, "--since", "soon"], "is no time"),
         (["leaders", "add", LEADER, "--since", "2999-01-01"], "is not in the past"),
-        (["leaders", "remove", LEADER], "is not a leader"),
+        (["leaders", "remove", LEADER], "is no leader of ours"),
         (["attempts", "--status", "DONE"], "is none of"),
         (["attempts", "--leader", "nobody"], "nobody is no leader of ours"),
         (["stats", "--leader", LEADER], "is no leader of ours"),
@@ -136,6 +160,7 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_exits_2_and_says_what_was_wrong(words: list[str], said: str, tmp_path: Path) -> None:
+    schema.upgrade(f"sqlite:///{tmp_path}/copytrade.db")
     ended = copytrade(*words, folder=tmp_path)
 
     assert ended.returncode == 2
@@ -189,15 +214,68 @@ def test_the_audit_of_a_demo_is_clean_and_that_of_a_changed_ledger_exits_1(
 
     assert found["ok"]
     assert [one["number"] for one in found["invariants"]] == list(range(1, 11))
-    assert all(one["rows"] for one in found["invariants"] if one["number"] != 5)
+    assert all(one["rows"] for one in found["invariants"])
     assert (told.returncode, broken.returncode) == (1, 1)
     assert "a position that is not its fold: copy|paper|" in told.stdout
     assert [one["number"] for one in json.loads(broken.stdout)["invariants"] if not one["ok"]] == [7]
 
 
-def test_an_audit_of_nothing_makes_no_ledger_and_says_so(tmp_path: Path) -> None:
-    ended = copytrade("audit", folder=tmp_path)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["attempts"],
+        ["attempts", "--leader", "bob"],
+        ["pnl"],
+        ["stats"],
+        ["audit"],
+        ["explain", "0x12"],
+        ["reconcile"],
+        ["leaders", "list"],
+        ["leaders", "set", "bob", "--paused"],
+        ["leaders", "remove", LEADER],
+        ["leaders", "verify", LEADER],
+        ["limits", "list"],
+        ["live", "status"],
+        ["halt", "in the wrong folder"],
+        ["resume"],
+    ],
+    ids=" ".join,
+)
+def test_where_there_is_no_database_a_verb_says_so_and_makes_none(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    ended = CliRunner().invoke(build(), words)
+
+    assert isinstance(ended.exception, NoLedgerYetError)
+    assert f"no database here yet: there is no {tmp_path}/copytrade.db" in str(ended.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_database_is_told_in_one_line_with_exit_2(tmp_path: Path) -> None:
+    ended = copytrade("halt", "in the wrong folder", folder=tmp_path)
 
     assert ended.returncode == 2
-    assert "copytrade db upgrade" in ended.stderr
+    assert ended.stderr.startswith("copytrade: no database here yet: ")
+    assert ended.stderr.count("\n") == 1
+    assert "nothing was halted" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["leaders", "add", LEADER, "--unchecked"], ["limits", "set", "MAX_OPEN_USDC", "5"], ["db", "upgrade"]],
+    ids=" ".join,
+)
+def test_what_is_to_be_kept_makes_the_database(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    assert CliRunner().invoke(build(), words).exit_code == 0
+    assert (tmp_path / "copytrade.db").is_file()
