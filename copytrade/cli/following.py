@@ -14,6 +14,7 @@ from copytrade.cli.leader_rules import cleared_rules, given_rules, state_of, wit
 from copytrade.cli.naming import free_label, leader_called
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.copy_rules import contradiction, rules_of
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro
@@ -183,8 +184,8 @@ async def _list(*, as_json: bool) -> None:
     if as_json:
         print_json({"leaders": [_row(leader) for leader in leaders]})
         return
-    columns = ["address", "label", "state", "own rules", "followed since"]
-    print_table("leaders", columns, (_cells(leader) for leader in leaders))
+    shape = Shape(wraps=("own rules",), drops=("followed since",), whole=("leader",))
+    print_table("leaders", ["leader", "state", "own rules", "followed since"], map(_cells, leaders), shape)
 
 
 def _row(leader: Leader) -> dict[str, object]:
@@ -204,7 +205,8 @@ def _row(leader: Leader) -> dict[str, object]:
 
 def _cells(leader: Leader) -> tuple[str, ...]:
     own = "\n".join(f"{name}={text}" for name, text in written_rules(leader).items())
-    return leader.address, leader.label, state_of(leader), own, utc(leader.followed_since_ms)
+    named = f"{leader.label}\n{leader.address}" if leader.label else leader.address
+    return named, state_of(leader), own, utc(leader.followed_since_ms)
 
 
 def _address(text: str) -> str:

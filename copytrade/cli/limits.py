@@ -12,6 +12,7 @@ from copytrade.cli.following import AsJson
 from copytrade.cli.naming import account_called
 from copytrade.cli.output import complain, print_json, print_line, print_table
 from copytrade.cli.since import utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.risk import NOT_BY_LEADER, LimitName, format_value, parse_value
 from copytrade.domain.scopes import EVERYTHING, Scope, scope_name
 from copytrade.settings import Settings, load
@@ -19,6 +20,7 @@ from copytrade.settings import Settings, load
 verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 _NAMES: Final = ", ".join(LimitName)
+SHAPE: Final = Shape(right=("value", "used"), stacks=("scope", "of", "source"), drops=("source",))
 _NOTHING: Final = {"none", "off", ""}
 
 
@@ -79,7 +81,7 @@ async def _list(settings: Settings, *, as_json: bool) -> None:
         print_json({"limits": rows})
         return
     columns = ["name", "scope", "value", "used", "of", "source"]
-    print_table("limits", columns, ([row[column] for column in columns] for row in rows), right="value used")
+    print_table("limits", columns, ([row[column] for column in columns] for row in rows), SHAPE)
 
 
 def _name(text: str) -> LimitName:

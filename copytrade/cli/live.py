@@ -10,6 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.tables import Shape
 from copytrade.domain.live_gates import LIVE_GATES, refusals
 from copytrade.settings import configuration_lines, load
 
@@ -62,7 +63,8 @@ def _print(settings: Settings, facts: LiveFacts, rows: list[dict[str, str]]) -> 
     for line in configuration_lines(settings, changed_only=True):
         print_line(line)
     print_line(f"(all else as by default; --json has everything)\nconfiguration hash: {facts.configuration_hash}\n")
-    print_table("gates of live mode", ["gate", "state", "why"], ([*row.values()] for row in rows))
+    shape = Shape(wraps=("why",))
+    print_table("gates of live mode", ["gate", "state", "why"], ([*row.values()] for row in rows), shape)
 
 
 async def _look(settings: Settings) -> LiveFacts:

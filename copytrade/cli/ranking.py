@@ -12,6 +12,7 @@ from copytrade import app
 from copytrade.cli.naming import account_called
 from copytrade.cli.output import complain, print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.ranking import is_market_maker, percent
 from copytrade.domain.units import format_micro
 from copytrade.ports.histories import HistoryUnavailableError
@@ -31,6 +32,11 @@ JUDGE_SECONDS_MAX: Final = 10
 """Adding a leader waits no longer for the venue."""
 _COLUMNS: Final = (
     "account|name|events|realised|marked|hit rate|maker|both sides|holds|trade|of depth|edge|our cost|copyability"
+)
+SHAPE: Final = Shape(
+    right=("events", "realised", "marked", "trade", "edge", "copyability"),
+    stacks=("name", "maker", "edge", "our cost", "copyability"),
+    drops=("of depth", "trade", "marked", "both sides", "holds", "maker", "realised", "hit rate"),
 )
 
 
@@ -108,7 +114,7 @@ def _print(found: list[Ranking], *, since_ms: Millis) -> None:
         f"accounts since {utc(since_ms)}",
         _COLUMNS.split("|"),
         map(_cells, found),
-        right="events realised marked trade edge copyability",
+        SHAPE,
     )
     for one in found:
         print_line(f"{one.address} {one.name}".rstrip())

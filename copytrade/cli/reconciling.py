@@ -14,6 +14,7 @@ from copytrade.cli.following import AsJson
 from copytrade.cli.naming import leader_called
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.reconciliation import Kind, Severity
 from copytrade.engine.verify import DAY_MS
 from copytrade.ports.leader_fills import SourceUnusableError
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from copytrade.domain.leaders import Leader
-    from copytrade.domain.reconciliation import DayCount, LeaderCount, Reconciliation
+    from copytrade.domain.reconciliation import DayCount, Discrepancy, LeaderCount, Reconciliation
     from copytrade.domain.units import Millis
     from copytrade.engine.repair import Repaired
 
 EXIT_FOUND: Final = 1
 SHOWN_MAX: Final = 100
 """Differences that are printed; `--json` has all."""
+PENDING_SHOWN_MAX: Final = 5
+"""Of what is only late, which nobody has to do anything about."""
 
 
 def reconcile(
@@ -108,24 +111,29 @@ def _progress(done: int, left: int) -> None:
 def _print(found: Reconciliation, repaired: Repaired | None) -> None:
     columns = ["leader", "day", "blocks", "chain", "data api", "ledger", "providers"]
     rows = (_cells(leader, day) for leader in found.leaders for day in leader.days)
-    print_table(f"fills from {utc(found.from_ms)} to {utc(found.to_ms)}", columns, rows, right="chain data_api ledger")
+    shape = Shape(right=("chain", "data api", "ledger"), wraps=("leader",), stacks=("providers",), drops=("blocks",))
+    print_table(f"fills from {utc(found.from_ms)} to {utc(found.to_ms)}", columns, rows, shape)
     if repaired is not None:
         for done in repaired.done:
             print_line(f"repaired: {done}")
         for left in repaired.left:
             print_line(f"left: {left}")
-    for one in found.discrepancies[:SHOWN_MAX]:
-        told = " ".join(f"{name}={value}" for name, value in one.detail)
-        where = f"{one.kind} in {one.where_missing}: {one.leader or '-'} {one.tx_hash or '-'} {told}"
-        if one.kind is Kind.INTERRUPTED_ORDER:
-            print_line(f"a paper order was open when the worker stopped; the next start ends it: {told}")
-        else:
-            print_line(f"pending: {where}" if one.severity is Severity.PENDING else where)
-    if (more := len(found.discrepancies) - SHOWN_MAX) > 0:
-        print_line(f"and {more} more (--json has all)")
-    errors, pending = len(found.errors), len(found.discrepancies) - len(found.errors)
-    late = f", {pending} pending" if pending else ""
-    print_line(f"OK: nothing differs{late}" if found.is_ok else f"DIFFERS: {errors} differences{late}")
+    pending = [one for one in found.discrepancies if one.severity is Severity.PENDING]
+    for some, most in ((found.errors, SHOWN_MAX), (pending, PENDING_SHOWN_MAX)):
+        for one in some[:most]:
+            print_line(_sentence(one))
+        if (more := len(some) - most) > 0:
+            print_line(f"and {more} more {'pending ' if some is pending else ''}(--json has all)")
+    late = f", {len(pending)} pending" if pending else ""
+    print_line(f"OK: nothing differs{late}" if found.is_ok else f"DIFFERS: {len(found.errors)} differences{late}")
+
+
+def _sentence(one: Discrepancy) -> str:
+    told = " ".join(f"{name}={value}" for name, value in one.detail)
+    if one.kind is Kind.INTERRUPTED_ORDER:
+        return f"pending: a paper order was open when the worker stopped; the next start ends it: {told}"
+    where = f"{one.kind} in {one.where_missing}: {one.leader or '-'} {one.tx_hash or '-'} {told}"
+    return f"pending: {where}" if one.severity is Severity.PENDING else where
 
 
 def _cells(leader: LeaderCount, day: DayCount) -> list[object]:

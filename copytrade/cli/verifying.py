@@ -13,6 +13,7 @@ from copytrade import app
 from copytrade.cli.naming import account_called
 from copytrade.cli.output import complain, print_json, print_line, print_table
 from copytrade.cli.since import parse_since
+from copytrade.cli.tables import Shape
 from copytrade.domain.units import format_micro
 from copytrade.engine.verify import DAY_MS, RangeReport
 from copytrade.ports.leader_fills import SourceUnusableError
@@ -20,11 +21,15 @@ from copytrade.ports.witnesses import PastLostError, Trade, WitnessUnavailableEr
 from copytrade.settings import load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from copytrade.domain.units import Millis
     from copytrade.engine.verify import Difference
 
 SINCE_DEFAULT_MS = 7 * DAY_MS
 EXIT_FOUND = 1
+SHOWN_MAX = 100
+"""Differences that are printed; `--json` has all."""
 
 
 def verify(
@@ -83,13 +88,20 @@ def _print(wallet: str, reports: list[RangeReport], *, as_json: bool) -> None:
         print_json({"address": wallet, "complete": is_complete, "ranges": [_as_json(report) for report in reports]})
         return
     columns = ["from", "blocks", "chain", "data api", "ours", "missing", "pending", "extra", "providers"]
-    print_table(f"fills of {wallet}", columns, map(_cells, reports))
-    for report in reports:
-        for name, side in _sides(report):
-            for what, trades in (("missing", side.missing), ("pending", side.pending), ("extra", side.extra)):
-                for trade in trades:
-                    print_line(f"{what} in {name}: {trade.side} {format_micro(trade.size)} {trade.tx_hash}")
+    print_table(f"fills of {wallet}", columns, map(_cells, reports), Shape(stacks=("providers",), drops=("blocks",)))
+    said = [line for report in reports for line in _differences(report)]
+    for line in said[:SHOWN_MAX]:
+        print_line(line)
+    if (more := len(said) - SHOWN_MAX) > 0:
+        print_line(f"and {more} more (--json has all)")
     print_line("complete: every fill on the chain is accounted for" if is_complete else "the witnesses differ")
+
+
+def _differences(report: RangeReport) -> Iterator[str]:
+    for name, side in _sides(report):
+        for what, trades in (("missing", side.missing), ("pending", side.pending), ("extra", side.extra)):
+            for trade in trades:
+                yield f"{what} in {name}: {trade.side} {format_micro(trade.size)} {trade.tx_hash}"
 
 
 def _cells(report: RangeReport) -> list[object]:

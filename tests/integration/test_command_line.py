@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from copytrade.adapters.sql import schema
 from copytrade.cli.program import build
+from copytrade.domain.risk import LimitName
 from copytrade.ports.ledger import NoLedgerYetError
 from copytrade.settings import Settings
 from tests.makers import LEADER, OTHER
-from tests.processes import copytrade
+from tests.processes import copytrade, on_a_screen
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
@@ -82,6 +83,26 @@ def test_a_reading_verb_prints_a_table_for_people(after_a_demo: tuple[Path, str]
 
     assert ended.returncode == 0
     assert len(ended.stdout.splitlines()) > 10
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_on_a_terminal_each_table_fits_and_breaks_no_word(after_a_demo: tuple[Path, str], columns: int) -> None:
+    folder, _ = after_a_demo
+    [newest] = _json("attempts", "--limit", "1", folder=folder)["attempts"]
+    shown = {
+        verb: on_a_screen(*verb.split(), folder=folder, columns=columns)
+        for verb in ("attempts --limit 3", "status", "limits list", "leaders list", "audit", "pnl", "stats")
+    }
+
+    tables = [line for verb, lines in shown.items() if verb != "pnl" for line in lines]
+    assert [line for line in tables if len(line) > columns] == []
+    words = {verb: {word for line in lines for word in line.split()} for verb, lines in shown.items()}
+    assert {newest["attempt_id"][:8], newest["leader_label"], newest["side"], newest["leader_size"]} <= words[
+        "attempts --limit 3"
+    ]
+    assert {name.value for name in LimitName} <= words["limits list"]
+    assert {gate["gate"] for gate in _json("status", folder=folder)["gates"]} <= words["status"]
+    assert {one["address"] for one in _json("leaders", "list", folder=folder)["leaders"]} <= words["leaders list"]
 
 
 def test_a_fill_that_was_copied_is_explained(after_a_demo: tuple[Path, str]) -> None:
