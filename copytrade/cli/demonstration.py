@@ -93,7 +93,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
 
         async def redraw() -> None:
             while True:
-                live.update(table.draw(screen.height), refresh=True)
+                live.update(table.draw(screen.height, width=screen.width), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
         async def both() -> None:
@@ -102,7 +102,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
                 tasks.create_task(worker.run(), name="worker")
 
         await until_stopped(both(), seconds=seconds, at_stop=score.keep_marks)
-        live.update(table.draw(screen.height), refresh=True)
+        live.update(table.draw(screen.height, width=screen.width), refresh=True)
 
 
 @asynccontextmanager
