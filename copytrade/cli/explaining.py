@@ -10,6 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import complain, print_json, print_line
+from copytrade.domain.markouts import NOT_WATCHED
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _books(noted: Mapping[str, Any] | None) -> Iterator[str]:
                 yield f"    {side}  {levels or 'none'}"
         else:
             why = noted["missing"].get(name, "not looked up yet") if noted else "not noted"
-            yield f"  book at {when}: not known ({why})"
+            yield f"  book at {when}: not known ({_why(why)})"
 
 
 def _order(attempt: Mapping[str, Any]) -> Iterator[str]:
@@ -173,9 +174,13 @@ def _loss(noted: Mapping[str, Any]) -> Iterator[str]:
             yield f"    {words:<44} {usdc or '?':>12} {price or '?':>12}"
 
 
+def _why(code: str) -> str:
+    return "no worker was looking then" if code == NOT_WATCHED else code
+
+
 def _mark(mark: Mapping[str, str]) -> str:
     if "unknown" in mark:
-        return f"not known ({mark['unknown']})"
+        return f"not known ({_why(mark['unknown'])})"
     if "due" in mark:
         return f"to come ({mark['due']})"
     return f"{mark.get('mid') or mark.get('payout')}, gained {mark['gained_usdc']} USDC"

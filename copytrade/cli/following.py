@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Address = Annotated[str, typer.Argument(help="The account's address: 0x and 40 hex digits.")]
+Address = Annotated[str, typer.Argument(help="The account's address, 0x and 40 hex digits; or its profile page's URL.")]
+_PROFILE: Final = re.compile(r"(?:https?://)?(?:www\.)?polymarket\.com/(?:profile/)?(0x[0-9a-fA-F]{40})(?:[/?#].*)?")
 Who = Annotated[str, typer.Argument(metavar="LEADER", help="His address or label.")]
 HINT: Final = "LEADER"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -59,7 +61,7 @@ def add(
     asyncio.run(_add(wallet, label=label or "", given=given, since=since, is_checked=not unchecked))
 
 
-@verbs.command("set")
+@verbs.command("set", short_help="Change how one leader is copied.")
 def set_rules(
     leader: Who,
     *,
@@ -99,7 +101,7 @@ def set_rules(
     changes = {name: value for name, value in fields.items() if value is not None}
     cleared = cleared_rules(clear or [])
     if not (given or changes or cleared):
-        raise typer.BadParameter("nothing to set; see copytrade leaders set --help", param_hint="leaders set")
+        raise typer.BadParameter("nothing to set; copytrade leaders set --help tells what can be")
     asyncio.run(_set(leader, given=given, cleared=cleared, changes=changes))
 
 
@@ -109,8 +111,8 @@ def list_leaders(as_json: AsJson = False) -> None:
     asyncio.run(_list(as_json=as_json))
 
 
-verbs.command("verify")(verifying.verify)
-verbs.command("rank")(ranking.rank)
+verbs.command("verify", short_help="His fills on the chain, in the Data API and in our tables.")(verifying.verify)
+verbs.command("rank", short_help="Who is worth following, at our cost.")(ranking.rank)
 
 
 @verbs.command("remove")
@@ -210,7 +212,8 @@ def _cells(leader: Leader) -> tuple[str, ...]:
 
 
 def _address(text: str) -> str:
+    page = _PROFILE.fullmatch(text.strip())
     try:
-        return normal_address(text)
+        return normal_address(page[1] if page else text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="ADDRESS") from None
+        raise typer.BadParameter(f"{error}; his profile page has it", param_hint="ADDRESS") from None

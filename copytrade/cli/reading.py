@@ -17,11 +17,11 @@ from copytrade.domain.attempts import AttemptStatus
 from copytrade.settings import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SHAPES: Final = {
     "halts": Shape(wraps=("why",), drops=("by",)),
-    "gates": Shape(wraps=("value", "limit"), drops=("checked ms ago",)),
+    "gates": Shape(wraps=("value", "limit")),
     "days": Shape(right=("gain usdc",), drops=("updated",)),
     "race of the sources": Shape(drops=("behind first p95 ms", "behind block p95 ms")),
     "cursors": Shape(drops=("updated at", "role", "moved ms ago")),
@@ -30,6 +30,10 @@ _SHAPES: Final = {
 ATTEMPTS_SHOWN: Final = 20
 ATTEMPTS_SHOWN_MAX: Final = 10_000
 ID_SHOWN: Final = 8
+WORKER_SILENT_S_MAX: Final = 15
+"""A worker that runs keeps its gates every five seconds; one that keeps none for so long has stopped, or hangs."""
+BOOKS_ALWAYS: Final = frozenset({"tracked", "fresh"})
+"""Of what was counted of the books, what is shown even if it is nothing."""
 DETAIL_MAX: Final = 200
 _STATUSES: Final = ", ".join(AttemptStatus)
 
@@ -57,11 +61,14 @@ async def _status(*, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    print_line(worker_line(found["gates"]))
+    _print_rows("halts", found["halts"])
+    _print_rows("gates", [_gate_row(gate) for gate in found["gates"]])
+    _print_rows("days", found["days"])
+    found["books"] = {name: count for name, count in found["books"].items() if count or name in BOOKS_ALWAYS}
     for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "leader_events_by_kind",
                   "attempts_by_decision", "attempts_by_status", "reasons", "registry", "books"):  # fmt: skip
         print_pairs(title.replace("_", " "), found[title] or {"none": ""})
-    for title in ("halts", "gates", "days"):
-        _print_rows(title, found[title])
     polling = found["polling"]
     slowest = polling.pop("slowest", {})
     print_pairs("polling of the Data API", polling or {"none": ""})
@@ -72,6 +79,23 @@ async def _status(*, as_json: bool) -> None:
     _print_rows("comparisons with the chain", found["reconciliations"])
     events = [{"at": row["at"], "code": row["code"], "detail": _detail(row["detail"])} for row in found["events"]]
     _print_rows("last events", events)
+
+
+def worker_line(gates: Sequence[Mapping[str, Any]]) -> str:
+    """Tell whether a worker runs, by when it last kept what its gates say."""
+    if not gates:
+        return "worker: none has run on this database yet"
+    seconds = max(0, min(gate["checked_ms_ago"] for gate in gates)) // 1000
+    if seconds <= WORKER_SILENT_S_MAX:
+        return f"worker: running, seen {seconds} s ago"
+    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
+    ago = f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s"
+    return f"worker: NOT RUNNING for {ago}; what follows is as it left it"
+
+
+def _gate_row(gate: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in gate.items() if name not in {"healthy", "checked_ms_ago"}}
+    return {"gate": shown.pop("gate"), "state": "open" if gate["healthy"] else "CLOSED", **shown}
 
 
 def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:

@@ -6,11 +6,12 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from copytrade.adapters.sql import schema
 from copytrade.cli.program import build
@@ -27,6 +28,20 @@ def _json(*words: str, folder: Path) -> Any:
     ended = copytrade(*words, "--json", folder=folder)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder with nothing set."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path
+
+
+def typed(*words: str) -> Result:
+    """Run a verb in this process."""
+    return CliRunner().invoke(build(), [*words])
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +106,10 @@ def test_on_a_terminal_each_table_fits_and_breaks_no_word(after_a_demo: tuple[Pa
     [newest] = _json("attempts", "--limit", "1", folder=folder)["attempts"]
     shown = {
         verb: on_a_screen(*verb.split(), folder=folder, columns=columns)
-        for verb in ("attempts --limit 3", "status", "limits list", "leaders list", "audit", "pnl", "stats")
+        for verb in ("attempts --limit 3", "status", "limits list", "leaders list")
     }
 
-    tables = [line for verb, lines in shown.items() if verb != "pnl" for line in lines]
-    assert [line for line in tables if len(line) > columns] == []
+    assert [line for lines in shown.values() for line in lines if len(line) > columns] == []
     words = {verb: {word for line in lines for word in line.split()} for verb, lines in shown.items()}
     assert {newest["attempt_id"][:8], newest["leader_label"], newest["side"], newest["leader_size"]} <= words[
         "attempts --limit 3"
@@ -140,29 +154,43 @@ def test_leaders_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert leaders[1]["followed_since"] == "2026-01-01T12:00:00Z"
 
 
-def test_a_leader_goes_by_his_label_wherever_he_is_named(tmp_path: Path) -> None:
-    copytrade("leaders", "add", LEADER, "--label", "steady bob", "--unchecked", folder=tmp_path)
-    again = copytrade("leaders", "add", OTHER, "--label", "Steady Bob", "--unchecked", folder=tmp_path)
-    changed = copytrade("leaders", "set", "steady bob", "--exit-only", folder=tmp_path)
-    limited = copytrade("limits", "set", "MAX_OPEN_USDC", "9", "--leader", "steady bob", folder=tmp_path)
-    asked = [copytrade(verb, "--leader", "steady bob", "--json", folder=tmp_path) for verb in ("attempts", "stats")]
-    slip = copytrade("limits", "set", "MAX_OPEN_USDC", "9", "--leader", "stedy bob", folder=tmp_path)
-    removed = copytrade("leaders", "remove", "steady bob", folder=tmp_path)
+@pytest.mark.parametrize("page", ["https://polymarket.com/profile/{}?via=x", "polymarket.com/{}", "{}"])
+@pytest.mark.usefixtures("at_home")
+def test_a_leader_is_added_by_the_url_of_his_page(page: str) -> None:
+    assert f"following {LEADER} since" in typed("leaders", "add", page.format(LEADER), "--unchecked").output
 
-    assert again.returncode == slip.returncode == 2
-    assert f"steady bob is {LEADER}" in " ".join(again.stderr.split())
-    assert "did you mean steady bob?" in " ".join(slip.stderr.split())
-    assert f"{LEADER} (steady bob) is exits only" in changed.stdout
-    assert f"MAX_OPEN_USDC (leader {LEADER}): none -> 9.00" in limited.stdout
-    assert [one.returncode for one in asked] == [0, 0]
-    assert f"{LEADER} (steady bob) is no longer followed" in removed.stdout
-    assert [row["address"] for row in _json("leaders", "list", folder=tmp_path)["leaders"]] == [LEADER]
+
+def test_the_program_says_its_version_and_every_verb_in_one_line() -> None:
+    helped = CliRunner().invoke(build(), ["--help"], env={"COLUMNS": "80"}).output
+
+    assert CliRunner().invoke(build(), ["--version"]).output == f"copytrade {version('copytrade')}\n"
+    assert "..." not in helped.partition("Commands:")[2]
+    assert max(map(len, helped.splitlines())) <= 80
+
+
+def test_a_leader_goes_by_his_label_wherever_he_is_named(at_home: Path) -> None:
+    assert typed("leaders", "add", LEADER, "--label", "steady bob", "--unchecked").exit_code == 0
+    again = typed("leaders", "add", OTHER, "--label", "Steady Bob", "--unchecked")
+    slip = typed("limits", "set", "MAX_OPEN_USDC", "9", "--leader", "stedy bob")
+    asked = [typed(verb, "--leader", "steady bob", "--json").exit_code for verb in ("attempts", "stats")]
+
+    assert again.exit_code == slip.exit_code == 2
+    assert f"steady bob is {LEADER}" in " ".join(again.output.split())
+    assert "did you mean steady bob?" in " ".join(slip.output.split())
+    assert asked == [0, 0]
+    assert f"{LEADER} (steady bob) is exits only" in typed("leaders", "set", "steady bob", "--exit-only").output
+    limited = typed("limits", "set", "MAX_OPEN_USDC", "9", "--leader", "steady bob").output
+    assert f"MAX_OPEN_USDC (leader {LEADER}): none -> 9.00" in limited
+    assert f"{LEADER} (steady bob) is no longer followed" in typed("leaders", "remove", "steady bob").output
+    assert [row["address"] for row in json.loads(typed("leaders", "list", "--json").output)["leaders"]] == [LEADER]
+    assert [one.name for one in at_home.iterdir()] == ["copytrade.db"]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["leaders", "add", "0x12"], "is not an address"),
+        (["leaders", "add", "0x12"], "is not an address (0x and 40 hex digits); his profile page has it"),
+        (["leaders", "add", "https://polymarket.com.evil.org/profile/" + LEADER], "is not an address"),
         (["leaders", "add", LEADER, "--ratio", "-1"], "COPY_RATIO is '-1'; accepted: a decimal above 0"),
         (["leaders", "set", LEADER, "--paused"], "is no leader of ours"),
         (["leaders", "add", LEADER, "--since", "soon"], "is no time"),
@@ -263,17 +291,12 @@ def test_the_audit_of_a_demo_is_clean_and_that_of_a_changed_ledger_exits_1(
     ],
     ids=" ".join,
 )
-def test_where_there_is_no_database_a_verb_says_so_and_makes_none(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    ended = CliRunner().invoke(build(), words)
+def test_where_there_is_no_database_a_verb_says_so_and_makes_none(words: list[str], at_home: Path) -> None:
+    ended = typed(*words)
 
     assert isinstance(ended.exception, NoLedgerYetError)
-    assert f"no database here yet: there is no {tmp_path}/copytrade.db" in str(ended.exception)
-    assert list(tmp_path.iterdir()) == []
+    assert f"no database here yet: there is no {at_home}/copytrade.db" in str(ended.exception)
+    assert list(at_home.iterdir()) == []
 
 
 def test_a_missing_database_is_told_in_one_line_with_exit_2(tmp_path: Path) -> None:
@@ -291,12 +314,6 @@ def test_a_missing_database_is_told_in_one_line_with_exit_2(tmp_path: Path) -> N
     [["leaders", "add", LEADER, "--unchecked"], ["limits", "set", "MAX_OPEN_USDC", "5"], ["db", "upgrade"]],
     ids=" ".join,
 )
-def test_what_is_to_be_kept_makes_the_database(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-
-    assert CliRunner().invoke(build(), words).exit_code == 0
-    assert (tmp_path / "copytrade.db").is_file()
+def test_what_is_to_be_kept_makes_the_database(words: list[str], at_home: Path) -> None:
+    assert typed(*words).exit_code == 0
+    assert (at_home / "copytrade.db").is_file()
