@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -76,10 +77,10 @@ def _column(name: str, values: Sequence[object], shape: Shape) -> _Column:
     texts = ("" if value is None else str(value) for value in values)
     cells = tuple(text if name in shape.whole else shortened(text) for text in texts)
     lines = [line for cell in cells for line in cell.splitlines()]
-    widest = max(map(len, lines), default=0)
+    widest = max(map(cell_len, lines), default=0)
     least = widest
     if name in shape.wraps or name in shape.stacks:
-        widest_word = max((len(word) for line in lines for word in line.split()), default=0)
+        widest_word = max((cell_len(word) for line in lines for word in line.split()), default=0)
         least = min(max(widest_word, 0 if name in shape.stacks else LINE_MIN), widest, WORD_MAX)
     heading = max(map(len, name.split()), default=0)
     return _Column(name, cells, max(least, heading), max(widest, len(name)))

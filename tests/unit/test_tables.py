@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from copytrade.cli.tables import WORD_MAX, Shape, laid_out, shortened
@@ -74,3 +75,12 @@ def test_lines_of_one_cell_stay_lines() -> None:
     lines, _ = drawn([("now\n91e345ea", "Bob\nsome market", "1", "", "")], SHAPE, width=80)
 
     assert [line.split()[:2] for line in lines[-2:]] == [["now", "Bob"], ["91e345ea", "some"]]
+
+
+def test_wide_letters_take_the_room_they_need() -> None:
+    lines, _ = drawn(
+        [("now", "🏆 Will Paris win the cup? " * 3, "1", "東京 で雨 が降りますか " * 3, "")], SHAPE, width=80
+    )
+
+    assert max(map(cell_len, lines)) <= 80
+    assert {"東京", "で雨", "が降りますか", "🏆"} <= {word for line in lines for word in line.split()}
