@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,6 +137,37 @@ class WorkerProcess:
         assert self._process.stdout
         self._process.stdout.close()
         self._errors.close()
+
+
+def on_a_screen(*words: str, folder: Path, columns: int) -> list[str]:
+    """Return the lines that a verb shows on a terminal of that width, without their colours."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in clean_environment().items() if name not in {"COLUMNS", "LINES"}}
+    with subprocess.Popen(
+        [sys.executable, "-m", "copytrade", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environment | {"TERM": "xterm"},
+        cwd=folder,
+    ):
+        os.close(theirs)
+        said = b"".join(_read_all(ours))
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode()).splitlines()
+
+
+def _read_all(terminal: int) -> Iterator[bytes]:
+    """Yield what comes until the last process has left the terminal."""
+    while True:
+        try:
+            read = os.read(terminal, 65_536)
+        except OSError:
+            return
+        if not read:
+            return
+        yield read
 
 
 def copytrade(*words: str, environment: dict[str, str] | None = None, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from copytrade.app.ledgers import open_database, open_ledger, schema_state
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.sources import POLYGON_CHAIN_ID
 from copytrade.engine.doctor import Check, CheckFailedError
-from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError
+from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError, SchemaOutdatedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -90,6 +90,8 @@ async def _database(settings: Settings) -> str:
         found, needed = await asyncio.to_thread(schema_state, settings)
         async with open_database(settings):
             pass
+    except NoLedgerYetError:
+        return "none yet; `copytrade leaders add ADDRESS` or `copytrade run` makes one"
     except (LedgerUnavailableError, SchemaOutdatedError) as error:
         raise CheckFailedError(str(error)) from None
     return f"answers; schema {found or 'none'}, needed {needed}{' (upgraded now)' if found != needed else ''}"
@@ -99,6 +101,8 @@ async def _leaders(settings: Settings) -> str:
     try:
         async with open_ledger(settings) as ledger:
             followed = [leader for leader in await ledger.leaders() if leader.enabled]
+    except NoLedgerYetError:
+        followed = []
     except (LedgerUnavailableError, SchemaOutdatedError):
         raise CheckFailedError("not known without the database") from None
     if not followed:

@@ -57,19 +57,21 @@ def schema_state(settings: Settings) -> tuple[str | None, str]:
 
 @asynccontextmanager
 async def open_ledger(
-    settings: Settings, *, committed: Callable[[str, Millis], None] | None = None
+    settings: Settings, *, creates: bool = False, committed: Callable[[str, Millis], None] | None = None
 ) -> AsyncIterator[Ledger]:
     """Open the ledger; a SQLite schema is upgraded, an old one on PostgreSQL is refused.
 
+    A missing SQLite file is made only if that is said: who looks in the wrong folder must not find an empty ledger.
     `committed` is told of each write what kind it was and how long it took.
 
     :raises LedgerUnavailableError: the database cannot be used.
+    :raises NoLedgerYetError: there is no file.
     :raises SchemaOutdatedError: the schema must be upgraded first.
     """
     from copytrade.adapters.sql.ledger import SqlLedger
     from copytrade.adapters.sql.measuring import MeasuredDatabase
 
-    async with open_database(settings) as database:
+    async with open_database(settings, creates=creates) as database:
         timed = None if committed is None else MeasuredDatabase(database, system_clock(), committed)
         yield SqlLedger(timed or database)
 
@@ -97,11 +99,16 @@ async def open_reports(settings: Settings) -> AsyncIterator[SqlReports]:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database; a SQLite schema is upgraded, an old one on PostgreSQL is refused."""
+async def open_database(settings: Settings, *, creates: bool = False) -> AsyncIterator[Database]:
+    """Open the database; a SQLite schema is upgraded, an old one on PostgreSQL is refused.
+
+    :raises NoLedgerYetError: there is no SQLite file, and none is to be made.
+    """
     from copytrade.adapters.sql import engine, schema
 
     url = settings.database_url.get_secret_value()
+    if not creates:
+        schema.require_file(url)
     if engine.is_sqlite(engine.parse_url(url)):
         await asyncio.to_thread(schema.upgrade, url)
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.tables import Shape
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -19,10 +21,15 @@ _NUMBERS: Final = (
     "shares cost_usdc mark value_usdc unrealized_pnl_usdc realized_pnl_usdc fees_usdc net_pnl_usdc cash_usdc "
     "bought_usdc sold_usdc settled_usdc exposure_usdc"
 )
+_SHAPE: Final = Shape(
+    right=tuple(name.removesuffix("_usdc").replace("_", " ") for name in _NUMBERS.split()),
+    wraps=("title", "leader", "category"),
+    drops=("skips", "settled", "settlements", "category", "open positions", "fees", "cost", "sold"),
+)
+_SHAPES: Final = {"positions": replace(_SHAPE, drops=("state", "value", "fees", "realized pnl", "cost"))}
 _COLUMNS: Final = {
     "positions": "title outcome state shares cost_usdc mark value_usdc unrealized_pnl_usdc realized_pnl_usdc fees_usdc",
-    "by_leader": "leader_address leader_label trades skips bought_usdc sold_usdc settled_usdc fees_usdc "
-    "realized_pnl_usdc net_pnl_usdc",
+    "by_leader": "leader trades skips bought_usdc sold_usdc settled_usdc fees_usdc realized_pnl_usdc net_pnl_usdc",
     "by_market": "title category open_positions cost_usdc fees_usdc realized_pnl_usdc net_pnl_usdc",
     "by_category": "category markets open_positions cost_usdc fees_usdc realized_pnl_usdc net_pnl_usdc",
     "by_day": "day fills settlements bought_usdc sold_usdc settled_usdc fees_usdc realized_pnl_usdc net_pnl_usdc",
@@ -75,6 +82,8 @@ def _print_account(account: Mapping[str, Any]) -> None:
 
 
 def _shown(title: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    if title == "by_leader":
+        rows = [{**row, "leader": row["leader_label"] or row["leader_address"]} for row in rows]
     if title != "positions":
         return rows[:ROWS_SHOWN]
     return [{**row, "mark": row["mark"] or "unmarked"} for row in rows if row["state"] != "closed"]
@@ -82,6 +91,6 @@ def _shown(title: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[st
 
 def _print_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     cells = ([row[column] for column in columns] for row in rows)
-    names = [column.removesuffix("_usdc") for column in columns]
-    right = " ".join(name for name, column in zip(names, columns, strict=True) if column in _NUMBERS.split())
-    print_table(title, names, cells, right=right)
+    print_table(
+        title, [column.removesuffix("_usdc").replace("_", " ") for column in columns], cells, _SHAPES.get(title, _SHAPE)
+    )

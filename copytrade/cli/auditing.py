@@ -10,6 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.tables import Shape
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _print(verdicts: Sequence[Verdict]) -> None:
         ]
         for verdict in verdicts
     )
-    print_table("invariants", ["no", "what must hold", "rows", ""], cells, right="no rows")
+    shape = Shape(right=("no", "rows"), wraps=("what must hold",))
+    print_table("invariants", ["no", "what must hold", "rows", ""], cells, shape)
     for verdict in verdicts:
         for breach in verdict.breaches[:SHOWN_MAX]:
             print_line(f"{int(verdict.invariant)}  {breach}")

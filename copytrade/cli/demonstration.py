@@ -52,7 +52,7 @@ async def _demo(database_url: str, sandbox_options: list[str], seconds: float | 
         settings = demo_settings(world["urls"], database_url)
         async with (
             app.sole_worker(settings),
-            app.open_ledger(settings) as ledger,
+            app.open_ledger(settings, creates=True) as ledger,
             app.build_worker(settings, ledger) as worker,
         ):
             now_ms = app.system_clock().now_ms()
@@ -93,7 +93,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
 
         async def redraw() -> None:
             while True:
-                live.update(table.draw(screen.height), refresh=True)
+                live.update(table.draw(screen.height, width=screen.width), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
         async def both() -> None:
@@ -102,7 +102,7 @@ async def _watch(worker: Worker, score: Tally, seconds: float | None) -> None:
                 tasks.create_task(worker.run(), name="worker")
 
         await until_stopped(both(), seconds=seconds, at_stop=score.keep_marks)
-        live.update(table.draw(screen.height), refresh=True)
+        live.update(table.draw(screen.height, width=screen.width), refresh=True)
 
 
 @asynccontextmanager

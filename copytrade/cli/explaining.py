@@ -10,6 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import complain, print_json, print_line
+from copytrade.domain.markouts import NOT_WATCHED
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ async def _story(name: str) -> dict[str, Any]:
             for match in found:
                 complain(f"  {match.fill_id}  ({match.what})")
             raise typer.Exit(EXIT_USAGE)
-        return await stories.story(found[0].fill_id)
+        return await stories.story(found[0].fill_id, now_ms=app.system_clock().now_ms())
 
 
 def _lines(story: Mapping[str, Any]) -> Iterator[str]:
@@ -138,13 +139,13 @@ def _books(noted: Mapping[str, Any] | None) -> Iterator[str]:
                 yield f"    {side}  {levels or 'none'}"
         else:
             why = noted["missing"].get(name, "not looked up yet") if noted else "not noted"
-            yield f"  book at {when}: not known ({why})"
+            yield f"  book at {when}: not known ({_why(why)})"
 
 
 def _order(attempt: Mapping[str, Any]) -> Iterator[str]:
     wanted = f"{attempt['size_shares_target']} at {attempt['limit_price']} or better, for {attempt['ttl_ms']} ms"
     yield f"  order     {wanted}, placed {attempt['placed_at'] or 'never'}"
-    yield f"  became    {attempt['status']} with {attempt['filled_shares']}, ended {attempt['done_at'] or 'not yet'}"
+    yield f"  became    {attempt['status']} with {attempt['filled_shares']}, {_ending(attempt)}"
     for one in attempt["executions"]:
         before, after = one["position_before"], one["position_after"]
         yield (
@@ -157,6 +158,12 @@ def _order(attempt: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _ending(attempt: Mapping[str, Any]) -> str:
+    if attempt["done_at"]:
+        return f"ended {attempt['done_at']}"
+    return "not ended yet; left by a worker that stopped, the next start ends it" if attempt["is_left"] else "open"
+
+
 def _loss(noted: Mapping[str, Any]) -> Iterator[str]:
     way = " -> ".join(f"{name.replace('_', ' ')} {price or '?'}" for name, price in noted["way"].items())
     yield f"  way       {way}"
@@ -167,9 +174,13 @@ def _loss(noted: Mapping[str, Any]) -> Iterator[str]:
             yield f"    {words:<44} {usdc or '?':>12} {price or '?':>12}"
 
 
+def _why(code: str) -> str:
+    return "no worker was looking then" if code == NOT_WATCHED else code
+
+
 def _mark(mark: Mapping[str, str]) -> str:
     if "unknown" in mark:
-        return f"not known ({mark['unknown']})"
+        return f"not known ({_why(mark['unknown'])})"
     if "due" in mark:
         return f"to come ({mark['due']})"
     return f"{mark.get('mid') or mark.get('payout')}, gained {mark['gained_usdc']} USDC"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from copytrade import app
 from copytrade.cli import ranking, verifying
 from copytrade.cli.leader_rules import cleared_rules, given_rules, state_of, with_rules, written_rules
+from copytrade.cli.naming import free_label, leader_called
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.copy_rules import contradiction, rules_of
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro
-from copytrade.ports.ledger import UnknownLeaderError
 from copytrade.settings import load
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 
 verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Address = Annotated[str, typer.Argument(help="The account's address: 0x and 40 hex digits.")]
+Address = Annotated[str, typer.Argument(help="The account's address, 0x and 40 hex digits; or its profile page's URL.")]
+_PROFILE: Final = re.compile(r"(?:https?://)?(?:www\.)?polymarket\.com/(?:profile/)?(0x[0-9a-fA-F]{40})(?:[/?#].*)?")
+Who = Annotated[str, typer.Argument(metavar="LEADER", help="His address or label.")]
+HINT: Final = "LEADER"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Label = Annotated[str | None, typer.Option(help="A name for tables and logs.")]
 Ratio = Annotated[str | None, typer.Option(help="Our size for one of his; else COPY_RATIO.")]
@@ -56,9 +61,9 @@ def add(
     asyncio.run(_add(wallet, label=label or "", given=given, since=since, is_checked=not unchecked))
 
 
-@verbs.command("set")
+@verbs.command("set", short_help="Change how one leader is copied.")
 def set_rules(
-    address: Address,
+    leader: Who,
     *,
     label: Label = None,
     ratio: Ratio = None,
@@ -96,8 +101,8 @@ def set_rules(
     changes = {name: value for name, value in fields.items() if value is not None}
     cleared = cleared_rules(clear or [])
     if not (given or changes or cleared):
-        raise typer.BadParameter("nothing to set; see copytrade leaders set --help", param_hint="leaders set")
-    asyncio.run(_set(_address(address), given=given, cleared=cleared, changes=changes))
+        raise typer.BadParameter("nothing to set; copytrade leaders set --help tells what can be")
+    asyncio.run(_set(leader, given=given, cleared=cleared, changes=changes))
 
 
 @verbs.command("list")
@@ -106,14 +111,14 @@ def list_leaders(as_json: AsJson = False) -> None:
     asyncio.run(_list(as_json=as_json))
 
 
-verbs.command("verify")(verifying.verify)
-verbs.command("rank")(ranking.rank)
+verbs.command("verify", short_help="His fills on the chain, in the Data API and in our tables.")(verifying.verify)
+verbs.command("rank", short_help="Who is worth following, at our cost.")(ranking.rank)
 
 
 @verbs.command("remove")
-def remove(address: Address) -> None:
+def remove(leader: Who) -> None:
     """Stop following an account; what was seen and done stays."""
-    asyncio.run(_remove(_address(address)))
+    asyncio.run(_remove(leader))
 
 
 async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], since: str, is_checked: bool) -> None:
@@ -126,27 +131,33 @@ async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], sinc
     settings = load()
     leader = with_rules(app.new_leader(address, label=label, since_ms=since_ms, now_ms=now_ms), given)
     _refuse_contradiction(leader, settings)
-    async with app.open_ledger(settings) as ledger:
+    async with app.open_ledger(settings, creates=True) as ledger:
+        leader = replace(leader, label=free_label(await ledger.leaders(), label, address=address))
         if await ledger.add_leader(leader):
-            print_line(f"following {address}{f' ({label})' if label else ''} since {utc(since_ms)}")
+            print_line(f"following {address}{f' ({leader.label})' if leader.label else ''} since {utc(since_ms)}")
             for warning in await ranking.warnings_before_following(address, now_ms=now_ms) if is_checked else ():
                 print_line(f"  beware: {warning}")
         else:
             print_line(f"{address} is followed already; nothing was changed (copytrade leaders set changes it)")
 
 
-async def _set(address: str, *, given: Mapping[str, RuleValue], cleared: set[str], changes: Mapping[str, Any]) -> None:
+async def _set(wanted: str, *, given: Mapping[str, RuleValue], cleared: set[str], changes: Mapping[str, Any]) -> None:
     settings = load()
     async with app.open_ledger(settings) as ledger:
-        before = next((leader for leader in await ledger.leaders() if leader.address == address), None)
-        if before is None:
-            raise UnknownLeaderError(f"{address} is not a leader")
+        leaders = await ledger.leaders()
+        before = leader_called(leaders, wanted, hint=HINT)
+        if "label" in changes:
+            changes = {**changes, "label": free_label(leaders, changes["label"], address=before.address)}
         after = replace(with_rules(before, given, cleared=cleared), **changes)
         _refuse_contradiction(after, settings)
         await ledger.change_leader(after)
-        detail = {"leader": address, "before": _how(before), "after": _how(after)}
+        detail = {"leader": before.address, "before": _how(before), "after": _how(after)}
         await ledger.note("LEADER_CHANGED", detail, at_ms=app.system_clock().now_ms())
-    print_line(f"{address} is {_how(after)}")
+    print_line(f"{_named(after)} is {_how(after)}")
+
+
+def _named(leader: Leader) -> str:
+    return f"{leader.address} ({leader.label})" if leader.label else leader.address
 
 
 def _how(leader: Leader) -> str:
@@ -162,10 +173,11 @@ def _refuse_contradiction(leader: Leader, settings: Settings) -> None:
         raise typer.BadParameter(impossible)
 
 
-async def _remove(address: str) -> None:
+async def _remove(wanted: str) -> None:
     async with app.open_ledger(load()) as ledger:
-        await ledger.remove_leader(address)
-    print_line(f"{address} is no longer followed; its fills and our attempts stay")
+        leader = leader_called(await ledger.leaders(), wanted, hint=HINT)
+        await ledger.remove_leader(leader.address)
+    print_line(f"{_named(leader)} is no longer followed; its fills and our attempts stay")
 
 
 async def _list(*, as_json: bool) -> None:
@@ -174,8 +186,8 @@ async def _list(*, as_json: bool) -> None:
     if as_json:
         print_json({"leaders": [_row(leader) for leader in leaders]})
         return
-    columns = ["address", "label", "state", "own rules", "followed since"]
-    print_table("leaders", columns, (_cells(leader) for leader in leaders))
+    shape = Shape(wraps=("own rules",), drops=("followed since",), whole=("leader",))
+    print_table("leaders", ["leader", "state", "own rules", "followed since"], map(_cells, leaders), shape)
 
 
 def _row(leader: Leader) -> dict[str, object]:
@@ -195,11 +207,13 @@ def _row(leader: Leader) -> dict[str, object]:
 
 def _cells(leader: Leader) -> tuple[str, ...]:
     own = "\n".join(f"{name}={text}" for name, text in written_rules(leader).items())
-    return leader.address, leader.label, state_of(leader), own, utc(leader.followed_since_ms)
+    named = f"{leader.label}\n{leader.address}" if leader.label else leader.address
+    return named, state_of(leader), own, utc(leader.followed_since_ms)
 
 
 def _address(text: str) -> str:
+    page = _PROFILE.fullmatch(text.strip())
     try:
-        return normal_address(text)
+        return normal_address(page[1] if page else text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="ADDRESS") from None
+        raise typer.BadParameter(f"{error}; his profile page has it", param_hint="ADDRESS") from None

@@ -10,7 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.output import complain, print_line
 from copytrade.domain.halts import BY_OPERATOR, HaltLevel, new_halt
-from copytrade.ports.ledger import LedgerUnavailableError
+from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError
 from copytrade.settings import Settings, load
 
 
@@ -26,6 +26,9 @@ def halt(
     settings = load()
     try:
         asyncio.run(_halt(settings, why, level))
+    except NoLedgerYetError as error:
+        asyncio.run(_halt(settings, why, level, creates=True))
+        complain(f"{error}; it was made, and the halt holds for who will run on it. Is this the folder of the worker?")
     except LedgerUnavailableError as error:
         _halt_by_file(settings, why, level, error)
 
@@ -35,9 +38,9 @@ def resume() -> None:
     asyncio.run(_resume(load()))
 
 
-async def _halt(settings: Settings, why: str, level: HaltLevel) -> None:
+async def _halt(settings: Settings, why: str, level: HaltLevel, *, creates: bool = False) -> None:
     given = new_halt(BY_OPERATOR, level=level, why=why, by=app.operator(), now_ms=app.system_clock().now_ms())
-    async with app.open_ledger(settings) as ledger:
+    async with app.open_ledger(settings, creates=creates) as ledger:
         if await ledger.halt(given):
             print_line(f"halted {level}: {given.why} (a running worker notices within a second)")
         else:
@@ -60,10 +63,15 @@ def _halt_by_file(settings: Settings, why: str, level: HaltLevel, error: LedgerU
 async def _resume(settings: Settings) -> None:
     had_file = settings.halt_file.is_file()
     settings.halt_file.unlink(missing_ok=True)
-    async with app.open_ledger(settings) as ledger:
-        ended = await ledger.resume(None, by=app.operator(), at_ms=app.system_clock().now_ms())
     if had_file:
         print_line(f"took away {settings.halt_file}")
+    try:
+        async with app.open_ledger(settings) as ledger:
+            ended = await ledger.resume(None, by=app.operator(), at_ms=app.system_clock().now_ms())
+    except NoLedgerYetError:
+        if not had_file:
+            raise
+        ended = ()
     for one in ended:
         print_line(f"resumed {one.level}: {one.why} ({one.cause}, by {one.started_by})")
     if not ended and not had_file:

@@ -12,6 +12,7 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import complain, print_json, print_line, print_pairs, print_table
 from copytrade.cli.since import utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.ladder import Rung, lacking
 from copytrade.domain.live_gates import LIVE_GATES, refusals
 from copytrade.engine import ladder
@@ -67,7 +68,8 @@ def _print(settings: Settings, facts: LiveFacts, rows: list[dict[str, str]]) -> 
     for line in configuration_lines(settings, changed_only=True):
         print_line(line)
     print_line(f"(all else as by default; --json has everything)\nconfiguration hash: {facts.configuration_hash}\n")
-    print_table("gates of live mode", ["gate", "state", "why"], ([*row.values()] for row in rows))
+    shape = Shape(wraps=("why",))
+    print_table("gates of live mode", ["gate", "state", "why"], ([*row.values()] for row in rows), shape)
 
 
 @verbs.command("promote")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from copytrade.cli.tables import Shape, laid_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-NARROWEST_TABLE = 160
-"""Columns given to a table that goes to a file or a pipe, where there is no screen to fit."""
+WIDEST: Final = 10_000
+"""Columns of a table that goes to a file or a pipe, where there is no screen to fit: as many as it likes."""
 
 
 def console() -> Console:
-    """Return standard output as a console; wide enough for a table when it is no terminal."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else NARROWEST_TABLE)
+    """Return standard output as a console; wide enough for any table when it is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST)
 
 
 def print_json(document: Any) -> None:
@@ -28,19 +29,22 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: str = "") -> None:
-    """Print a table; `right` names the columns, separated by spaces, that are aligned to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right.split() else "left", overflow="fold")
-    count = 0
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-        count += 1
-    if count:
-        console().print(table)
-    else:
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], shape: Shape | None = None
+) -> None:
+    """Print a table as the screen has room for it; all of it where there is no screen."""
+    given = [*rows]
+    if not given:
         print_line(f"{title}: none")
+        return
+    screen = console()
+    table, dropped = laid_out(columns, given, shape or Shape(), width=screen.width if screen.is_terminal else None)
+    print_line(title)
+    screen.print(table, crop=False)
+    if dropped:
+        left_out = f"(no room for {', '.join(dropped)}; a wider screen, a pipe and --json have all)"
+        print_line(textwrap.fill(left_out, screen.width))
+    print_line("")
 
 
 def print_pairs(title: str, pairs: Mapping[str, object]) -> None:

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copytrade import app
+from copytrade.cli.naming import account_called
 from copytrade.cli.output import complain, print_json, print_line, print_table
 from copytrade.cli.since import parse_since, utc
-from copytrade.domain.leaders import normal_address
+from copytrade.cli.tables import Shape
 from copytrade.domain.ranking import is_market_maker, percent
 from copytrade.domain.units import format_micro
 from copytrade.ports.histories import HistoryUnavailableError
+from copytrade.ports.ledger import NoLedgerYetError
 from copytrade.settings import load
 
 if TYPE_CHECKING:
     from copytrade.domain.ranking import Estimate
     from copytrade.domain.units import Millis
     from copytrade.engine.rank import Ranking
+    from copytrade.settings import Settings
 
 PERIODS: Final = ("day", "week", "month", "all")
 EXIT_FOUND: Final = 1
@@ -30,10 +33,17 @@ JUDGE_SECONDS_MAX: Final = 10
 _COLUMNS: Final = (
     "account|name|events|realised|marked|hit rate|maker|both sides|holds|trade|of depth|edge|our cost|copyability"
 )
+SHAPE: Final = Shape(
+    right=("events", "realised", "marked", "trade", "edge", "copyability"),
+    stacks=("name", "maker", "edge", "our cost", "copyability"),
+    drops=("of depth", "trade", "marked", "both sides", "holds", "maker", "realised", "hit rate"),
+)
 
 
 def rank(
-    addresses: Annotated[list[str] | None, typer.Argument(help="Accounts to judge; else the venue's best.")] = None,
+    addresses: Annotated[
+        list[str] | None, typer.Argument(help="Accounts to judge, by address or label; else the venue's best.")
+    ] = None,
     *,
     period: Annotated[str, typer.Option(help=f"The venue's table of the best: {', '.join(PERIODS)}.")] = "month",
     category: Annotated[str, typer.Option(help="Only the table of this category, as the venue names it.")] = "",
@@ -45,15 +55,11 @@ def rank(
     if period not in PERIODS:
         raise typer.BadParameter(f"{period} is none of {', '.join(PERIODS)}", param_hint="--period")
     try:
-        wallets = [normal_address(address) for address in addresses or ()]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="ADDRESSES") from None
-    try:
         since_ms = parse_since(since, now_ms=app.system_clock().now_ms())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
     try:
-        found = asyncio.run(_rank(wallets, period=period, category=category, limit=limit, since_ms=since_ms))
+        found = asyncio.run(_rank(addresses or [], period=period, category=category, limit=limit, since_ms=since_ms))
     except HistoryUnavailableError as error:
         complain(str(error))
         raise typer.Exit(EXIT_FOUND) from None
@@ -75,14 +81,26 @@ async def warnings_before_following(address: str, *, now_ms: Millis) -> tuple[st
     return judged.warnings
 
 
-async def _rank(wallets: list[str], *, period: str, category: str, limit: int, since_ms: Millis) -> list[Ranking]:
-    async with app.open_rank(load()) as ranking:
+async def _rank(wanted: list[str], *, period: str, category: str, limit: int, since_ms: Millis) -> list[Ranking]:
+    settings = load()
+    wallets = await _accounts(settings, wanted)
+    async with app.open_rank(settings) as ranking:
         if wallets:
             return [await ranking.judge(wallet, name="", since_ms=since_ms) for wallet in wallets]
         found = await ranking.best(period=period, category=category, limit=limit, since_ms=since_ms, tell=_progress)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     return found
+
+
+async def _accounts(settings: Settings, wanted: list[str]) -> list[str]:
+    """Return the addresses of what was named; without a database there are no labels."""
+    try:
+        async with app.open_ledger(settings) as ledger:
+            leaders = await ledger.leaders()
+    except NoLedgerYetError:
+        leaders = ()
+    return [account_called(leaders, name, hint="ADDRESSES") for name in wanted]
 
 
 def _progress(done: int, of: int) -> None:
@@ -96,7 +114,7 @@ def _print(found: list[Ranking], *, since_ms: Millis) -> None:
         f"accounts since {utc(since_ms)}",
         _COLUMNS.split("|"),
         map(_cells, found),
-        right="events realised marked trade edge copyability",
+        SHAPE,
     )
     for one in found:
         print_line(f"{one.address} {one.name}".rstrip())

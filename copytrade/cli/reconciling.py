@@ -11,9 +11,11 @@ import typer
 
 from copytrade import app
 from copytrade.cli.following import AsJson
+from copytrade.cli.naming import leader_called
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import utc
-from copytrade.domain.reconciliation import Severity
+from copytrade.cli.tables import Shape
+from copytrade.domain.reconciliation import Kind, Severity
 from copytrade.engine.verify import DAY_MS
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.witnesses import WitnessUnavailableError
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from copytrade.domain.leaders import Leader
-    from copytrade.domain.reconciliation import DayCount, LeaderCount, Reconciliation
+    from copytrade.domain.reconciliation import DayCount, Discrepancy, LeaderCount, Reconciliation
     from copytrade.domain.units import Millis
     from copytrade.engine.repair import Repaired
 
 EXIT_FOUND: Final = 1
 SHOWN_MAX: Final = 100
 """Differences that are printed; `--json` has all."""
+PENDING_SHOWN_MAX: Final = 5
+"""Of what is only late, which nobody has to do anything about."""
 
 
 def reconcile(
@@ -92,10 +96,10 @@ def _chosen(leaders: Sequence[Leader], wanted: str) -> list[Leader]:
     enabled = [one for one in leaders if one.enabled]
     if not wanted:
         return enabled
-    chosen = [one for one in enabled if one.address == wanted.lower() or wanted in {one.label, one.address}]
-    if not chosen:
-        raise typer.BadParameter(f"{wanted} is no leader that we follow; see `leaders list`", param_hint="--leader")
-    return chosen
+    chosen = leader_called(leaders, wanted)
+    if not chosen.enabled:
+        raise typer.BadParameter(f"{wanted} is no longer followed; see `leaders list`", param_hint="--leader")
+    return [chosen]
 
 
 def _progress(done: int, left: int) -> None:
@@ -107,21 +111,29 @@ def _progress(done: int, left: int) -> None:
 def _print(found: Reconciliation, repaired: Repaired | None) -> None:
     columns = ["leader", "day", "blocks", "chain", "data api", "ledger", "providers"]
     rows = (_cells(leader, day) for leader in found.leaders for day in leader.days)
-    print_table(f"fills from {utc(found.from_ms)} to {utc(found.to_ms)}", columns, rows, right="chain data_api ledger")
+    shape = Shape(right=("chain", "data api", "ledger"), wraps=("leader",), stacks=("providers",), drops=("blocks",))
+    print_table(f"fills from {utc(found.from_ms)} to {utc(found.to_ms)}", columns, rows, shape)
     if repaired is not None:
         for done in repaired.done:
             print_line(f"repaired: {done}")
         for left in repaired.left:
             print_line(f"left: {left}")
-    for one in found.discrepancies[:SHOWN_MAX]:
-        told = " ".join(f"{name}={value}" for name, value in one.detail)
-        where = f"{one.kind} in {one.where_missing}: {one.leader or '-'} {one.tx_hash or '-'} {told}"
-        print_line(f"pending: {where}" if one.severity is Severity.PENDING else where)
-    if (more := len(found.discrepancies) - SHOWN_MAX) > 0:
-        print_line(f"and {more} more (--json has all)")
-    errors, pending = len(found.errors), len(found.discrepancies) - len(found.errors)
-    late = f", {pending} pending" if pending else ""
-    print_line(f"OK: nothing differs{late}" if found.is_ok else f"DIFFERS: {errors} differences{late}")
+    pending = [one for one in found.discrepancies if one.severity is Severity.PENDING]
+    for some, most in ((found.errors, SHOWN_MAX), (pending, PENDING_SHOWN_MAX)):
+        for one in some[:most]:
+            print_line(_sentence(one))
+        if (more := len(some) - most) > 0:
+            print_line(f"and {more} more {'pending ' if some is pending else ''}(--json has all)")
+    late = f", {len(pending)} pending" if pending else ""
+    print_line(f"OK: nothing differs{late}" if found.is_ok else f"DIFFERS: {len(found.errors)} differences{late}")
+
+
+def _sentence(one: Discrepancy) -> str:
+    told = " ".join(f"{name}={value}" for name, value in one.detail)
+    if one.kind is Kind.INTERRUPTED_ORDER:
+        return f"pending: a paper order was open when the worker stopped; the next start ends it: {told}"
+    where = f"{one.kind} in {one.where_missing}: {one.leader or '-'} {one.tx_hash or '-'} {told}"
+    return f"pending: {where}" if one.severity is Severity.PENDING else where
 
 
 def _cells(leader: LeaderCount, day: DayCount) -> list[object]:

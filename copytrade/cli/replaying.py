@@ -12,6 +12,7 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.attempts import Decision, ExecutionMode
 from copytrade.domain.units import format_micro
 from copytrade.engine.what_if import totals
@@ -73,7 +74,8 @@ def _print(found: app.Replayed, *, is_equal: bool) -> None:
         print_line("nothing was changed, and yet the replay differs from the recording")
     different = [one for one in found.copies if one.differs]
     columns = ["attempt", "side", "decision", "size", "filled", "price", "fee", "status", "PnL effect"]
-    print_table(f"{len(different)} attempts differ", columns, map(_cells, different[:SHOWN_MAX]))
+    shape = Shape(stacks=("decision", "size", "filled", "price", "fee", "status"), drops=("fee", "size", "side"))
+    print_table(f"{len(different)} attempts differ", columns, map(_cells, different[:SHOWN_MAX]), shape)
     if len(different) > SHOWN_MAX:
         print_line(f"and {len(different) - SHOWN_MAX} more; --json has them all")
     recorded, replayed = _both_totals(found)
@@ -91,7 +93,7 @@ def _cells(one: Compared) -> list[object]:
                for name in ("decision", "size", "filled", "price", "fee", "status")]  # fmt: skip
     either = one.recorded or one.replayed
     effect = "unknown" if one.effect is None else format_micro(one.effect)
-    return [str(one.attempt_id), either.attempt.side if either else "", *changed, effect]
+    return [str(one.attempt_id)[:8], either.attempt.side if either else "", *changed, effect]
 
 
 def _told(copied: Copied | None) -> dict[str, str]:

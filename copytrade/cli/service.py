@@ -39,7 +39,9 @@ async def _run(settings: Settings, seconds: float | None, record: Path | None) -
     async with (
         app.sole_worker(settings),
         app.open_observatory(settings, warn=complain) as observatory,
-        app.open_ledger(settings, committed=None if observatory is None else observatory.metrics.committed) as ledger,
+        app.open_ledger(
+            settings, creates=True, committed=None if observatory is None else observatory.metrics.committed
+        ) as ledger,
         app.open_recording(record, settings, app.system_clock(), warn=complain) as recording,
         app.build_worker(settings, ledger, recording=recording) as built,
     ):

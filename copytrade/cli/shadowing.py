@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copytrade.cli.output import print_line, print_table
 from copytrade.cli.since import utc
+from copytrade.cli.tables import Shape
 from copytrade.domain.percentiles import percentile
 from copytrade.domain.shadow import mean_difference_bps
 from copytrade.domain.units import format_micro
@@ -61,7 +62,7 @@ def print_shadows(told: Mapping[str, Any]) -> None:
         f"the newest {min(ROWS_MAX, len(attempts))} of {len(attempts)}",
         ["decided", "side", "wanted", "real", "paper", "bps", "attempt"],
         map(_row, attempts[:ROWS_MAX]),
-        right="wanted bps",
+        Shape(right=("wanted", "bps"), drops=("attempt", "decided"), wraps=("real", "paper")),
     )
 
 

@@ -14,6 +14,7 @@ from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.shadowing import document, print_shadows
 from copytrade.cli.since import parse_since
+from copytrade.cli.tables import Shape
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.engine.what_if import shadows_of
 from copytrade.settings import load
@@ -34,6 +35,8 @@ LOSSES: Final = (
     *("decision_delay", "spread", "placement_delay", "depth", "rest", "unknown", "fee"),
     *("cost", "filled", "cost_bps"),
 )
+DROPPED_COUNTS: Final = ("failed", "attempts", "partial rate", "skips", "open")
+DROPPED_LOSSES: Final = ("unknown", "filled", "rest", "depth", "cost bps")
 
 
 def stats(
@@ -95,17 +98,20 @@ def _print(found: Mapping[str, Any]) -> None:
     if not whole["attempts"]:
         print_line("no attempts yet")
         return
-    for title, columns, cells in (
-        ("latency in ms, each stage from the one before (p50 / p95 / p99)", whole["latency_ms"], _latencies),
-        ("orders", (*COUNTS, *RATES, "slippage bps (p50 / p95 / p99)"), _orders),
-        ("lost against the leaders in USDC, plus is a loss", LOSSES, _losses),
-        ("gained after our fills in USDC, at the mid later or at the payout (fills)", whole["gained_usdc"], _gains),
+    for title, columns, cells, drops in (
+        ("latency in ms, each stage from the one before (p50 / p95 / p99)", whole["latency_ms"], _latencies, ()),
+        ("orders; slippage as p50 / p95 / p99", (*COUNTS, *RATES, "slippage_bps"), _orders, DROPPED_COUNTS),
+        ("lost against the leaders in USDC, plus is a loss", LOSSES, _losses, DROPPED_LOSSES),
+        ("gained after our fills in USDC, at the mid later or at the payout (fills)", whole["gained_usdc"], _gains, ()),
     ):
         names = [name.replace("_", " ") for name in columns]
-        print_table(title, ["", *names], ([name, *cells(group)] for name, group in _groups(found)))
+        stacks = ("", "slippage bps") if cells is _orders else () if cells is _losses else ("", *names)
+        shape = Shape(right=names, stacks=stacks, drops=drops)
+        print_table(title, ["", *names], ([name, *cells(group)] for name, group in _groups(found)), shape)
     _print_slippage(whole["slippage_bps"]["histogram"])
     rows = found["sources"]
-    print_table("sources", list(rows[0]) if rows else [], (list(row.values()) for row in rows))
+    columns = [name.replace("_", " ") for name in rows[0]] if rows else []
+    print_table("sources", columns, ([*row.values()] for row in rows), Shape(stacks=columns))
     if whole["attempts"] >= found["attempts_max"]:
         print_line(f"counted: the newest {found['attempts_max']} attempts")
 

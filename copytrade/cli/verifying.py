@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from copytrade import app
+from copytrade.cli.naming import account_called
 from copytrade.cli.output import complain, print_json, print_line, print_table
 from copytrade.cli.since import parse_since
-from copytrade.domain.leaders import normal_address
+from copytrade.cli.tables import Shape
 from copytrade.domain.units import format_micro
 from copytrade.engine.verify import DAY_MS, RangeReport
 from copytrade.ports.leader_fills import SourceUnusableError
@@ -20,30 +21,30 @@ from copytrade.ports.witnesses import PastLostError, Trade, WitnessUnavailableEr
 from copytrade.settings import load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from copytrade.domain.units import Millis
     from copytrade.engine.verify import Difference
 
 SINCE_DEFAULT_MS = 7 * DAY_MS
 EXIT_FOUND = 1
+SHOWN_MAX = 100
+"""Differences that are printed; `--json` has all."""
 
 
 def verify(
-    address: Annotated[str, typer.Argument(help="The account's address: 0x and 40 hex digits.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="A leader's address or label, or any address.")],
     since: Annotated[str, typer.Option(help="From: 2h, 3d, an ISO time or Unix seconds; else since followed.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Compare the chain, read afresh, with the Data API and our tables; exit 1 when they differ."""
-    try:
-        wallet = normal_address(address)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="ADDRESS") from None
     now_ms = app.system_clock().now_ms()
     try:
         since_ms = parse_since(since, now_ms=now_ms) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
     try:
-        reports = asyncio.run(_verify(wallet, since_ms=since_ms, now_ms=now_ms))
+        wallet, reports = asyncio.run(_verify(account, since_ms=since_ms, now_ms=now_ms))
     except WitnessUnavailableError as error:
         raise SourceUnusableError(str(error)) from error
     _print(wallet, reports, as_json=as_json)
@@ -51,10 +52,12 @@ def verify(
         raise typer.Exit(EXIT_FOUND)
 
 
-async def _verify(wallet: str, *, since_ms: Millis | None, now_ms: Millis) -> list[RangeReport]:
+async def _verify(wanted: str, *, since_ms: Millis | None, now_ms: Millis) -> tuple[str, list[RangeReport]]:
     settings = load()
     async with app.open_ledger(settings) as ledger:
-        leader = next((one for one in await ledger.leaders() if one.address == wallet), None)
+        leaders = await ledger.leaders()
+        wallet = account_called(leaders, wanted, hint="ACCOUNT")
+        leader = next((one for one in leaders if one.address == wallet), None)
         followed_ms = None if leader is None else leader.followed_since_ms // 1000 * 1000
         if leader is None:
             complain(f"{wallet} is not a leader of ours: the chain is compared with the Data API only")
@@ -70,7 +73,7 @@ async def _verify(wallet: str, *, since_ms: Millis | None, now_ms: Millis) -> li
                 reports = await verifier.run(wallet, since_ms=kept_ms, ours_since_ms=ours_ms)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
-    return reports
+    return wallet, reports
 
 
 def _progress(done: int, left: int) -> None:
@@ -85,13 +88,20 @@ def _print(wallet: str, reports: list[RangeReport], *, as_json: bool) -> None:
         print_json({"address": wallet, "complete": is_complete, "ranges": [_as_json(report) for report in reports]})
         return
     columns = ["from", "blocks", "chain", "data api", "ours", "missing", "pending", "extra", "providers"]
-    print_table(f"fills of {wallet}", columns, map(_cells, reports))
-    for report in reports:
-        for name, side in _sides(report):
-            for what, trades in (("missing", side.missing), ("pending", side.pending), ("extra", side.extra)):
-                for trade in trades:
-                    print_line(f"{what} in {name}: {trade.side} {format_micro(trade.size)} {trade.tx_hash}")
+    print_table(f"fills of {wallet}", columns, map(_cells, reports), Shape(stacks=("providers",), drops=("blocks",)))
+    said = [line for report in reports for line in _differences(report)]
+    for line in said[:SHOWN_MAX]:
+        print_line(line)
+    if (more := len(said) - SHOWN_MAX) > 0:
+        print_line(f"and {more} more (--json has all)")
     print_line("complete: every fill on the chain is accounted for" if is_complete else "the witnesses differ")
+
+
+def _differences(report: RangeReport) -> Iterator[str]:
+    for name, side in _sides(report):
+        for what, trades in (("missing", side.missing), ("pending", side.pending), ("extra", side.extra)):
+            for trade in trades:
+                yield f"{what} in {name}: {trade.side} {format_micro(trade.size)} {trade.tx_hash}"
 
 
 def _cells(report: RangeReport) -> list[object]:

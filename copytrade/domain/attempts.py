@@ -53,6 +53,9 @@ ALLOWED: Final[Mapping[AttemptStatus, frozenset[AttemptStatus]]] = {
 }
 OPEN_STATUSES: Final = frozenset({AttemptStatus.PENDING, AttemptStatus.SUBMITTED, AttemptStatus.PARTIAL})
 
+OVERDUE_MS: Final = 60_000
+"""An order may live so long beyond its time."""
+
 
 def may_become(current: AttemptStatus, wanted: AttemptStatus) -> bool:
     """Tell whether the transition table lets `current` become `wanted`."""
@@ -107,6 +110,12 @@ class ExecutionAttempt:
     created_at_ms: Millis
     filled_shares: Shares = 0
     order_type: OrderType | None = None
+
+    @property
+    def over_ms(self) -> Millis:
+        """When its order has had its time, and OVERDUE_MS beyond it."""
+        began_ms = self.decided_at_ms if self.placed_at_ms is None else self.placed_at_ms
+        return began_ms + self.ttl_ms + OVERDUE_MS
 
 
 class Liquidity(StrEnum):

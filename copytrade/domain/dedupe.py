@@ -51,6 +51,10 @@ class Joined:
     met: tuple[RecordedFill, ...]
     reports: tuple[tuple[Sighting, UUID], ...]
 
+    def retold(self) -> frozenset[UUID]:
+        """Return which of `met` no report of this batch was new of."""
+        return frozenset(one.id for one in self.met).difference(fill_id for _, fill_id in self.reports)
+
 
 def join(known: Iterable[KnownFill], sightings: Iterable[Sighting], *, leader_ids: Mapping[str, UUID]) -> Joined:
     """Decide for each sighting which stored fill it is, or that it is a new one.

@@ -30,7 +30,7 @@ class FillDetected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillJoined:
-    """A source (`by`) reported a fill that is stored already."""
+    """A source (`by`) reported a fill that is stored already, for the first time."""
 
     recorded: RecordedFill
     by: Source

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 HORIZONS: Final[Mapping[str, Millis]] = {"1s": 1_000, "10s": 10_000, "1m": 60_000, "10m": 600_000}
 """Times after a fill at which it is marked, by name, soonest first."""
+OVERDUE_MS: Final[Millis] = 10_000
+"""A mark that is still to come so long after its time was due while no worker ran: none will ever look that up."""
+NOT_WATCHED: Final = "NOT_WATCHED"
+"""No worker kept the book when a mark was due, or a decision made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,13 @@ class FillMarks:
         return next(
             ((name, self.fill_at_ms + after_ms) for name, after_ms in HORIZONS.items() if name not in settled), None
         )
+
+    def as_known(self, now_ms: Millis) -> FillMarks:
+        """Return these marks with what is overdue told as lacking, as a worker that starts would find it."""
+        known = self
+        while (due := known.next_due) is not None and due[1] + OVERDUE_MS < now_ms:
+            known = known.lacking(due[0], NOT_WATCHED)
+        return known
 
     def marked(self, horizon: str, mid: Price) -> FillMarks:
         """Return these marks with one more."""

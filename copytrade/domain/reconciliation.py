@@ -30,6 +30,8 @@ class Kind(StrEnum):
     UNMAPPED_TOKEN = "unmapped_token"
     UNDECIDED_FILL = "undecided_fill"
     OPEN_ATTEMPT = "open_attempt"
+    INTERRUPTED_ORDER = "interrupted_order"
+    """A paper order that was open when the last worker stopped: the next start ends it, nothing is wrong."""
     MISSING_BLOCKS = "missing_blocks"
     POSITION_MISMATCH = "position_mismatch"
     BROKEN_INVARIANT = "broken_invariant"

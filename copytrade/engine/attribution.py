@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from copytrade.domain.attempts import OPEN_STATUSES, Decision
 from copytrade.domain.attribution import Attribution, BookTop, Way, outcome_of, top_of
 from copytrade.domain.happenings import Decided, Happening, OrderEnded, OrderFilled, OrderSent
+from copytrade.domain.markouts import NOT_WATCHED
 from copytrade.engine.past_books import SETTLED_AFTER_MS
 from copytrade.ports.notifier import Notifier
 from copytrade.strategies.copy.verdicts import verdicts
@@ -30,8 +31,6 @@ WATCHED_MAX: Final = 10_000
 """Attempts whose story is being noted; beyond them a story is left to the next start, and said so."""
 RECOVERED_MAX: Final = 1_000
 """So many of the newest attempts are looked at when the worker starts."""
-NOT_WATCHED: Final = "NOT_WATCHED"
-"""Nobody was looking at that instant."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -28,6 +28,8 @@ GRACE_MS: Final = 60_000
 CHAIN_GRACES: Final = 10
 """So many graces for what the chain must settle first: a node that lags has blocks proved again from below."""
 TELL_EVERY: Final = 100_000
+FILLS: Final = "leader_fill"
+"""The table of the leaders' fills, each of which was disposed of or waits."""
 FORGOTTEN: Final = "a fill that was forgotten"
 STILL_WAITS: Final = "a fill that still waits"
 NEVER_PROVED: Final = "blocks that were never proved"
@@ -133,8 +135,8 @@ class _Audit:
                 yield _breach(Invariant.WRITTEN_BEFORE_SENT, "an order placed before it was decided", row.id)
 
     def _waiting(self) -> Iterator[Breach]:
-        rows = self._watched("fills that wait", self._evidence.waiting(), Invariant.DISPOSED)
-        for row in rows:
+        self._rows[Invariant.DISPOSED] += self._evidence.count(self._rules.now_ms)[FILLS]
+        for row in self._watched("fills that wait", self._evidence.waiting()):
             waits_ms = self._rules.now_ms - row.stored_ms
             if not row.awaits_decision:
                 yield _breach(Invariant.DISPOSED, FORGOTTEN, row.id, tx_hash=row.tx_hash)

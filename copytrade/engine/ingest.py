@@ -90,7 +90,7 @@ class Ingest:
         for recorded in ingested.new:
             self._notifier.tell(self._detected(recorded))
         for recorded in ingested.joined:
-            if recorded.fill.source is not seen.source:
+            if recorded.fill.source is not seen.source and recorded.id not in ingested.retold:
                 self._notifier.tell(FillJoined(recorded=recorded, by=seen.source))
 
     def _is_copied(self, recorded: RecordedFill) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from copytrade.domain.attempts import Settlement
 from copytrade.domain.happenings import Happening, OrderFilled
-from copytrade.domain.markouts import FillMarks
-from copytrade.engine.attribution import NOT_WATCHED, RECOVERED_MAX, WRITE_EVERY_MS
+from copytrade.domain.markouts import NOT_WATCHED, FillMarks
+from copytrade.engine.attribution import RECOVERED_MAX, WRITE_EVERY_MS
 from copytrade.engine.past_books import SETTLED_AFTER_MS
 from copytrade.ports.notifier import Notifier
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.market import is_combo
 from copytrade.domain.reconciliation import DayCount, Discrepancy, Kind, LeaderCount, Reconciliation, Severity
 from copytrade.domain.units import format_micro
@@ -25,6 +26,7 @@ from copytrade.ports.witnesses import PastLostError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from copytrade.domain.attempts import ExecutionAttempt
     from copytrade.domain.invariants import Breach
     from copytrade.domain.leaders import Leader
     from copytrade.domain.units import Millis
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 WINDOW_MAX_MS: Final = 7 * DAY_MS
 """How far back a comparison looks where nobody says."""
-OVERDUE_MS: Final = 60_000
-"""An order may live so long beyond its time."""
 UNMAPPED_MS: Final = 10_000
 """A new token may be without its market for so long."""
 
@@ -186,24 +186,25 @@ class Reconcile:
         ]
 
     async def _overdue(self) -> list[Discrepancy]:
-        """Name the orders that should be over."""
-        now_ms = self._clock.now_ms()
+        """Name the orders that should be over; one on paper that no worker could end is only interrupted."""
+        now_ms, alive_ms = self._clock.now_ms(), await self._ledger.gates_saved_ms()
         found = []
         for attempt in await self._ledger.open_attempts():
-            began_ms = attempt.decided_at_ms if attempt.placed_at_ms is None else attempt.placed_at_ms
-            if now_ms > began_ms + attempt.ttl_ms + OVERDUE_MS:
-                fill = await self._ledger.fill(attempt.leader_fill_id)
-                found.append(
-                    Discrepancy(
-                        kind=Kind.OPEN_ATTEMPT,
-                        leader=None if fill is None else fill.fill.leader,
-                        tx_hash=None if fill is None else fill.fill.tx_hash,
-                        where_missing="ending",
-                        severity=Severity.ERROR,
-                        detail=(("attempt", attempt.id), ("status", attempt.status)),
-                    )
-                )
+            if now_ms > attempt.over_ms:
+                is_left = attempt.mode is ExecutionMode.PAPER and alive_ms is not None and alive_ms <= attempt.over_ms
+                found.append(await self._open(attempt, is_left=is_left))
         return found
+
+    async def _open(self, attempt: ExecutionAttempt, *, is_left: bool) -> Discrepancy:
+        fill = await self._ledger.fill(attempt.leader_fill_id)
+        return Discrepancy(
+            kind=Kind.INTERRUPTED_ORDER if is_left else Kind.OPEN_ATTEMPT,
+            leader=None if fill is None else fill.fill.leader,
+            tx_hash=None if fill is None else fill.fill.tx_hash,
+            where_missing="ending",
+            severity=_severity(is_late=is_left),
+            detail=(("attempt", attempt.id), ("status", attempt.status)),
+        )
 
     async def _said_by(self, breach: Breach) -> Discrepancy:
         kind, where = _SAID.get(breach.what, (Kind.BROKEN_INVARIANT, "ledger"))

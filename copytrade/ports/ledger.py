@@ -48,6 +48,10 @@ class LedgerUnavailableError(Exception):
     """The database cannot be read or written now; nothing was changed."""
 
 
+class NoLedgerYetError(LedgerUnavailableError):
+    """There is no database where one is expected, and nobody was asked to make it."""
+
+
 class LedgerInUseError(LedgerUnavailableError):
     """Another worker, of this or of another process, runs on the database."""
 
@@ -62,10 +66,15 @@ class UnknownLeaderError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What became of a batch: fills stored for the first time, fills met again (completed, moved or repeated)."""
+    """What became of a batch: fills stored for the first time, fills met again (completed, moved or repeated).
+
+    Of those met again, the fills in `retold` were told by nothing but reports that are stored already: a source that
+    starts reads again what it had read.
+    """
 
     new: tuple[RecordedFill, ...]
     joined: tuple[RecordedFill, ...]
+    retold: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,9 @@ class RiskStore(Protocol):
     async def save_gates(self, states: Sequence[GateState], *, at_ms: Millis) -> None:
         """Keep what the gates say now, and no other gates."""
 
+    async def gates_saved_ms(self) -> Millis | None:
+        """Return when a worker last kept what the gates say, which one that runs does all the time; None: never."""
+
     async def day_start(self, strategy_id: str, account_id: str) -> DayStart | None:
         """Return the latest day that began, None before the first."""
 

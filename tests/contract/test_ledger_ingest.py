@@ -52,7 +52,7 @@ async def test_a_redelivered_log_is_one_fill(ledger: Ledger) -> None:
     late = a_log(7, detected_at_ms=NOW_MS + 9_000)
     again = await see(ledger, late, late)
 
-    assert again == Ingested(new=(), joined=(new,))
+    assert again == Ingested(new=(), joined=(new,), retold=frozenset({new.id}))
     assert await stored(ledger) == [new]
 
 
@@ -78,7 +78,7 @@ async def test_fills_of_strangers_and_of_disabled_leaders_are_ignored(ledger: Le
     cursor = Cursor(scope=CursorScope(), last_processed_block=100, proved_block=None)
     ingested = await see(ledger, a_log(7, leader=OTHER), a_log(8, leader="0x" + "99" * 20), cursor=cursor)
 
-    assert ingested == Ingested(new=(), joined=())
+    assert ingested == Ingested(new=(), joined=(), retold=frozenset())
     assert await stored(ledger) == []
     assert await ledger.cursor(CursorScope()) == cursor
 
@@ -113,8 +113,8 @@ async def test_a_log_completes_the_row_that_came_first(ledger: Ledger) -> None:
 async def test_a_row_joins_the_log_that_came_first(ledger: Ledger) -> None:
     (first,) = (await see(ledger, a_log(7))).new
 
-    assert await see(ledger, a_row()) == Ingested(new=(), joined=(first,))
-    assert await see(ledger, a_row()) == Ingested(new=(), joined=(first,))
+    assert await see(ledger, a_row()) == Ingested(new=(), joined=(first,), retold=frozenset())
+    assert await see(ledger, a_row()) == Ingested(new=(), joined=(first,), retold=frozenset({first.id}))
     assert await stored(ledger) == [first]
 
 

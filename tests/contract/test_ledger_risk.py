@@ -5,6 +5,7 @@ from __future__ import annotations
 from copytrade.domain.attempts import AttemptStatus, Decision, Settlement
 from copytrade.domain.drawdown import DayStart
 from copytrade.domain.fills import Side
+from copytrade.domain.gates import GateName, GateState, Reading
 from copytrade.domain.halts import BY_DRAWDOWN, BY_OPERATOR, HaltLevel, new_halt
 from copytrade.domain.risk import LimitName
 from copytrade.domain.scopes import EVERYTHING, Scope
@@ -146,6 +147,16 @@ async def test_executions_of_a_closed_position_come_while_one_of_them_is_recent(
 
     assert len(await ledger.copied_moves(*OWNER, since_ms=NOW_MS + 9_000)) == 2
     assert await ledger.copied_moves(*OWNER, since_ms=NOW_MS + 9_001) == ()
+
+
+async def test_the_gates_say_when_they_were_kept_last(ledger: Ledger) -> None:
+    reading = Reading(is_healthy=True, value="1 ms", limit="1000 ms")
+    gate = GateState(name=GateName.DATABASE, reading=reading, since_ms=NOW_MS)
+
+    assert await ledger.gates_saved_ms() is None
+    await ledger.save_gates([gate], at_ms=NOW_MS + 1)
+    await ledger.save_gates([gate], at_ms=NOW_MS + 7)
+    assert await ledger.gates_saved_ms() == NOW_MS + 7
 
 
 async def test_an_execution_that_failed_to_settle_counts_for_nothing(ledger: Ledger) -> None:

@@ -16,10 +16,11 @@ from copytrade.adapters.sql.stories import SqlStories
 from copytrade.domain.attempts import AttemptStatus, Decision, Liquidity, reason
 from copytrade.domain.attribution import Way, outcome_of
 from copytrade.domain.fills import LeaderRole, RecordedFill, Side, Source
-from copytrade.domain.markouts import FillMarks
+from copytrade.domain.markouts import HORIZONS, FillMarks
+from copytrade.domain.markouts import OVERDUE_MS as MARK_OVERDUE_MS
 from copytrade.ports.leader_fills import ChainConfirmed, FillsSeen
 from tests.integration.test_sql_plans import listened, scans
-from tests.ledger_facts import a_log, a_row, an_attempt, an_attribution, an_execution, removed
+from tests.ledger_facts import a_log, a_row, a_submitted, an_attempt, an_attribution, an_execution, removed
 from tests.ledgers import sql_database
 from tests.makers import LEADER, NO, NOW_MS, OTHER, YES, a_leader, a_market, micro
 
@@ -76,7 +77,7 @@ async def some_trading(database: Database) -> list[RecordedFill]:
 async def test_a_story_tells_who_saw_it_what_was_decided_and_what_it_cost(migrated_url: str) -> None:
     async with sql_database(migrated_url) as database:
         bought, *_ = await some_trading(database)
-        story = await SqlStories(database).story(bought.id)
+        story = await SqlStories(database).story(bought.id, now_ms=NOW_MS + 30_000)
 
     fill, (attempt,) = story["fill"], story["attempts"]
     assert (fill["state"], fill["confirmed_at"]) == ("confirmed", "2026-09-21T14:14:20.000Z")
@@ -117,10 +118,30 @@ async def test_a_story_tells_who_saw_it_what_was_decided_and_what_it_cost(migrat
     assert marks["1m"] == {"due": "2026-09-21T14:14:20.200Z"}
 
 
+async def test_what_will_never_come_is_not_told_as_to_come(migrated_url: str) -> None:
+    placed_ms = NOW_MS + 200
+    async with sql_database(migrated_url) as database:
+        bought, *_ = await some_trading(database)
+        stories = SqlStories(database)
+        kept = await a_submitted(SqlLedger(database), tx="0e")
+        over_ms = kept.over_ms
+        due_ms = placed_ms + HORIZONS["1m"] + MARK_OVERDUE_MS
+        told = {at_ms: (await stories.story(bought.id, now_ms=at_ms))["attempts"][0] for at_ms in (due_ms, due_ms + 1)}
+        left = [
+            (await stories.story(kept.leader_fill_id, now_ms=at_ms))["attempts"][0] for at_ms in (over_ms, over_ms + 1)
+        ]
+
+    (soon, late) = (one["markouts"][0] for one in told.values())
+    assert (soon["1m"], late["1m"]) == ({"due": "2026-09-21T14:14:20.200Z"}, {"unknown": "NOT_WATCHED"})
+    assert late["10m"] == {"due": "2026-09-21T14:23:20.200Z"}
+    assert late["resolution"] == {"due": "when the market is resolved"}
+    assert [one["is_left"] for one in left] == [False, True]
+
+
 async def test_a_position_is_told_as_it_stood_around_each_execution(migrated_url: str) -> None:
     async with sql_database(migrated_url) as database:
         _, sold, *_ = await some_trading(database)
-        (attempt,) = (await SqlStories(database).story(sold.id))["attempts"]
+        (attempt,) = (await SqlStories(database).story(sold.id, now_ms=NOW_MS))["attempts"]
 
     (execution,) = attempt["executions"]
     assert (execution["position_before"]["shares"], execution["position_before"]["cost_usdc"]) == ("100.00", "50.40")
@@ -137,9 +158,9 @@ async def test_a_fill_without_an_attempt_says_why(migrated_url: str) -> None:
     async with sql_database(migrated_url) as database:
         *_, skipped, history, gone = await some_trading(database)
         stories = SqlStories(database)
-        told = [await stories.story(one.id) for one in (skipped, history, gone)]
+        told = [await stories.story(one.id, now_ms=NOW_MS) for one in (skipped, history, gone)]
         with pytest.raises(LookupError, match="no fill has the id"):
-            await stories.story(UUID(int=1))
+            await stories.story(UUID(int=1), now_ms=NOW_MS)
 
     verdicts = {one["rule"]: one["verdict"] for one in told[0]["attempts"][0]["verdicts"]}
     assert (verdicts["age"], verdicts["book"]) == ("refused", "passed")
@@ -239,7 +260,7 @@ async def test_neither_a_story_nor_the_figures_of_late_read_a_whole_table(tmp_pa
         bought, *_ = await some_trading(database)
         stories = SqlStories(database)
         with listened() as statements:
-            await stories.story(bought.id)
+            await stories.story(bought.id, now_ms=NOW_MS + 30_000)
             for name in (str(bought.id), "0xaaaa01", bought.dedupe_key):
                 await stories.find(name)
             await SqlStatistics(database).figures(now_ms=NOW_MS, since_ms=NOW_MS)

@@ -59,9 +59,13 @@ def test_both_sources_make_one_fill_and_one_attempt() -> None:
         await asyncio.sleep(0.5)
         await stage.sees(on_chain)
         await asyncio.sleep(1)
+        # As after a restart, when each source reads again what it had read.
+        await stage.sees(in_api, source=stage.api)
+        await stage.sees(on_chain)
+        await asyncio.sleep(1)
 
         assert len(stage.notifier.of(FillDetected)) == 1
-        assert len(stage.notifier.of(FillJoined)) == 1
+        assert [joined.by for joined in stage.notifier.of(FillJoined)] == [Source.POLYGON]
         [attempt] = await stage.attempts()
         stored = await stage.ledger.fill(attempt.leader_fill_id)
         assert stored is not None

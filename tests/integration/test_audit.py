@@ -62,6 +62,7 @@ def test_an_honest_ledger_has_nothing_wrong_with_it(url: str) -> None:
     assert [verdict.invariant for verdict in verdicts] == list(Invariant)
     rows = {verdict.invariant: verdict.rows for verdict in verdicts}
     assert rows[Invariant.ONE_ATTEMPT] == 7
+    assert rows[Invariant.DISPOSED] == 7
     assert rows[Invariant.NOT_OVERFILLED] == 12
     assert rows[Invariant.BLOCKS_COVERED] == 3
     assert rows[Invariant.NOTHING_DELETED] == 7 + 4
@@ -74,7 +75,8 @@ def test_an_honest_ledger_in_memory_says_the_same() -> None:
     verdicts = audit(MemoryEvidence(ledger), RULES)
 
     assert found(verdicts) == set()
-    assert {verdict.invariant: verdict.rows for verdict in verdicts}[Invariant.NOT_OVERFILLED] == 12
+    rows = {verdict.invariant: verdict.rows for verdict in verdicts}
+    assert (rows[Invariant.DISPOSED], rows[Invariant.NOT_OVERFILLED]) == (7, 12)
 
 
 SENT = "order_hash IS NOT NULL AND side = 'BUY'"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from copytrade.adapters.sql import schema
 from copytrade.cli.program import build
 from copytrade.ports.ledger import LedgerUnavailableError
 from copytrade.settings import Settings
@@ -27,6 +28,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         if name.lower() in Settings.model_fields:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    schema.upgrade(f"sqlite:///{tmp_path}/copytrade.db")
     return tmp_path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from copytrade.adapters.sql import schema
 from tests.makers import OTHER
 from tests.processes import WorkerProcess, a_world, clean_environment, copytrade, wait_until
 
@@ -53,6 +54,7 @@ def test_a_leader_is_verified_and_a_lost_row_is_named(tmp_path: Path) -> None:
         assert not found["complete"]
         assert lost in [trade["tx_hash"] for one in found["ranges"] for trade in one["ours"]["missing"]]
 
+        schema.upgrade(f"sqlite:///{tmp_path}/fresh.db")
         fresh = environment | {"DATABASE_URL": f"sqlite:///{tmp_path}/fresh.db"}
         code, found, errors = verified(fresh, tmp_path, leader, "--since", "10s")
         assert "is not a leader of ours" in errors
@@ -65,13 +67,15 @@ def test_a_leader_is_verified_and_a_lost_row_is_named(tmp_path: Path) -> None:
     [
         ((OTHER,), {}, "POLYGON_HTTP_URL is not set"),
         ((OTHER,), {"POLYGON_HTTP_URL": "http://127.0.0.1:9"}, "POLYGON_HTTP_URL: "),
-        (("0x12",), {}, "ADDRESS"),
+        (("0x12",), {}, "is not an address"),
+        (("bob",), {}, "bob is no leader of ours"),
         ((OTHER, "--since", "soon"), {}, "--since"),
     ],
 )
 def test_wrong_use_exits_2_with_a_reason(
     tmp_path: Path, words: tuple[str, ...], variables: dict[str, str], said: str
 ) -> None:
+    schema.upgrade(f"sqlite:///{tmp_path}/empty.db")
     environment = clean_environment() | {"DATABASE_URL": f"sqlite:///{tmp_path}/empty.db"} | variables
 
     ended = copytrade("leaders", "verify", *words, environment=environment, folder=tmp_path)

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from copytrade.adapters.sql import schema
 from tests.makers import OTHER
 from tests.processes import WorkerProcess, a_world, clean_environment, copytrade, wait_until
 
@@ -136,13 +137,14 @@ def test_everything_that_was_tampered_with_is_named_and_repaired_once(tmp_path: 
     [
         ((), {}, "POLYGON_HTTP_URL is not set"),
         (("--day", "2020-01-01"), {"POLYGON_HTTP_URL": "http://127.0.0.1:9"}, "POLYGON_HTTP_URL: "),
-        (("--leader", OTHER), {"POLYGON_HTTP_URL": "http://127.0.0.1:9"}, "no leader that we follow"),
+        (("--leader", OTHER), {"POLYGON_HTTP_URL": "http://127.0.0.1:9"}, "is no leader of ours"),
         (("--day", "yesterday"), {}, "is no day"),
     ],
 )
 def test_wrong_use_exits_2_with_a_reason(
     tmp_path: Path, words: tuple[str, ...], variables: dict[str, str], said: str
 ) -> None:
+    schema.upgrade(f"sqlite:///{tmp_path}/empty.db")
     environment = clean_environment() | {"DATABASE_URL": f"sqlite:///{tmp_path}/empty.db"} | variables
 
     ended = copytrade("reconcile", *words, environment=environment, folder=tmp_path)

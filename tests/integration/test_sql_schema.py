@@ -14,7 +14,7 @@ from copytrade.adapters.sql.ledger import SqlLedger
 from copytrade.adapters.sql.tables import metadata
 from copytrade.domain.fills import Source
 from copytrade.ports.leader_fills import FillsSeen
-from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError
+from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError, SchemaOutdatedError
 from tests.ledgers import sql_database, sql_ledger
 from tests.makers import NOW_MS, a_leader, a_market, a_sighting
 
@@ -188,8 +188,11 @@ def test_a_schema_is_asked_for_without_making_a_file(tmp_path: Path) -> None:
 
     assert schema.current(f"sqlite:///{path}") is None
     assert not path.exists()
-    with pytest.raises(LedgerUnavailableError, match=r"none\.db: there is no such file"):
-        schema.require_current(f"sqlite:///{path}")
+    for require in (schema.require_current, schema.require_file):
+        with pytest.raises(NoLedgerYetError, match=r"no database here yet: there is no /.*/none\.db "):
+            require(f"sqlite:///{path}")
+    with pytest.raises(LedgerUnavailableError, match="there is no folder"):
+        schema.require_file(f"sqlite:///{tmp_path}/slip/none.db")
     path.touch()
     with pytest.raises(SchemaOutdatedError, match=f"at nothing and {schema.head()} is needed"):
         schema.require_current(f"sqlite:///{path}")

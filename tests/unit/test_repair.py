@@ -7,15 +7,19 @@ from uuid import uuid4
 
 import pytest
 
-from copytrade.domain.attempts import ExecutionMode
+from copytrade.domain.attempts import OVERDUE_MS, ExecutionMode
 from copytrade.domain.fills import RecordedFill
+from copytrade.domain.gates import GateName, GateState, Reading
 from copytrade.domain.reconciliation import Kind, Severity
-from copytrade.engine.reconcile import OVERDUE_MS
 from copytrade.engine.verify import DAY_MS
 from copytrade.ports.leader_fills import Cursor, CursorScope
 from tests.ledger_facts import a_row, an_attempt, see
 from tests.makers import NOW_MS, a_leader
 from tests.witnesses import BLOCK_MS, FINAL_MS, OLD_MS, World, a_log, block_at, named, only, played
+
+OPEN_GATE = GateState(
+    name=GateName.DATABASE, reading=Reading(is_healthy=True, value="1 ms", limit="1000 ms"), since_ms=NOW_MS
+)
 
 
 def test_a_fill_that_the_chain_lacks_is_taken_away_and_its_order_with_it():
@@ -114,6 +118,12 @@ def test_an_order_that_never_ended_is_ended_on_paper_and_left_to_the_venue_live(
             (Kind.OPEN_ATTEMPT, "0x2"),
             (Kind.OPEN_ATTEMPT, "0x3"),
         ]
+        await world.ledger.save_gates([OPEN_GATE], at_ms=over_ms + 5_000 + OVERDUE_MS)
+        assert sorted((kind, tx, severity) for kind, tx, _, severity in named(await world.compare())) == [
+            (Kind.INTERRUPTED_ORDER, "0x2", Severity.PENDING),
+            (Kind.OPEN_ATTEMPT, "0x3", Severity.ERROR),
+        ]
+        await world.ledger.save_gates([OPEN_GATE], at_ms=over_ms + 5_001 + OVERDUE_MS)
         repaired = await world.repair()
         assert repaired.done == [f"ended attempt {an_attempt(paper).id}"]
         assert repaired.left == [f"attempt {an_attempt(live).id} is live: the worker asks the venue when it starts"]

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from copytrade.domain.attempts import AttemptStatus, Decision
 from copytrade.domain.fills import LeaderRole, Side
+from copytrade.domain.halts import HaltLevel
 from copytrade.domain.happenings import (
     Decided,
     FillDetected,
@@ -39,11 +40,13 @@ from copytrade.domain.units import BPS
 from copytrade.ports.notifier import Notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
     from copytrade.domain.fills import RecordedFill
+    from copytrade.domain.gates import GateState
+    from copytrade.domain.halts import Halt
     from copytrade.domain.units import Millis
     from copytrade.ports.clock import Clock
 
@@ -99,9 +102,17 @@ class Metrics(Notifier):
         """Return all figures as text in FORMAT."""
         return generate_latest(self._registry)
 
-    def watch(self, *, books: Callable[[], Mapping[str, int]], depths: Mapping[str, Callable[[], int]]) -> None:
-        """Tell from now on how the books are and how many wait where."""
+    def watch(
+        self,
+        *,
+        books: Callable[[], Mapping[str, int]],
+        depths: Mapping[str, Callable[[], int]],
+        halts: Callable[[], Sequence[Halt]],
+        gates: Callable[[], Sequence[GateState]],
+    ) -> None:
+        """Tell from now on how the books are, how many wait where, and what stops orders."""
         self._registry.register(_Present(books, depths))
+        self._registry.register(_Stopped(halts, gates))
 
     def committed(self, kind: str, took_ms: Millis) -> None:
         """Count a write that became durable."""
@@ -205,6 +216,28 @@ class _Present(Collector):
         for queue, count in self._depths.items():
             depth.add_metric([queue], count())
         yield depth
+
+
+class _Stopped(Collector):
+    """What stops orders now."""
+
+    def __init__(self, halts: Callable[[], Sequence[Halt]], gates: Callable[[], Sequence[GateState]]) -> None:
+        self._halts = halts
+        self._gates = gates
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Look. Each level is told, halted or not, so that an alert can tell 0 from a worker that is gone."""
+        levels = [halt.level for halt in self._halts()]
+        halted = GaugeMetricFamily(
+            "copytrade_halted", "Halts in force: of entries, or of all that is sent.", labels=["level"]
+        )
+        for level in HaltLevel:
+            halted.add_metric([level], levels.count(level))
+        yield halted
+        closed = GaugeMetricFamily("copytrade_gate_closed", "1 while a health gate refuses entries.", labels=["gate"])
+        for state in self._gates():
+            closed.add_metric([state.name], float(not state.reading.is_healthy))
+        yield closed
 
 
 def _outcome(attempt: ExecutionAttempt) -> str:

@@ -58,7 +58,7 @@ class MemoryFills(MemoryState):
         for proved in seen.proved:
             self.proved = _with_range(self.proved, proved)
             self.proved_at_ms = now_ms
-        return Ingested(new=joined.new, joined=joined.met)
+        return Ingested(new=joined.new, joined=joined.met, retold=joined.retold())
 
     async def confirm(self, confirmed: FillsConfirmed | ChainConfirmed) -> int:
         count = 0

@@ -40,6 +40,7 @@ class MemoryRisk(MemoryAccounts):
         self.risk_events: list[Event] = []
         self.halts: dict[str, Halt] = {}
         self.gates: tuple[GateState, ...] = ()
+        self.gates_at_ms: Millis | None = None
         self.days: dict[tuple[str, str], DayStart] = {}
         self.day_gains: dict[tuple[str, str], tuple[Usdc, int]] = {}
         self._limit_changes: list[LimitChange] = []
@@ -91,6 +92,10 @@ class MemoryRisk(MemoryAccounts):
 
     async def save_gates(self, states: Sequence[GateState], *, at_ms: Millis) -> None:
         self.gates = tuple(states)
+        self.gates_at_ms = at_ms if states else None
+
+    async def gates_saved_ms(self) -> Millis | None:
+        return self.gates_at_ms
 
     async def day_start(self, strategy_id: str, account_id: str) -> DayStart | None:
         return self.days.get((strategy_id, account_id))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -36,14 +35,18 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod, RenderableType
 
     from copytrade.adapters.notify.tally import Tally
+    from copytrade.domain.market import Market
     from copytrade.domain.units import Millis, Shares, Usdc
 
 ROWS_KEPT_MAX: Final = 200
-LINES_PER_ROW: Final = 2
+LINES_PER_ROW: Final = 3
 LINES_AROUND: Final = 7
-"""What the frame, the header and the score take of the screen."""
-_COLUMNS: Final = {"seen": 17, "leader": 16, "his fill": None, "decision": 30, "our fill": 24, "position": 13}
-"""Columns with their widths; the one without takes what the screen has to spare."""
+"""What the title, the header and the score take of the screen."""
+NARROWEST: Final = 80
+_COLUMNS: Final = {"seen": 9, "his fill": 20, "decision": 17, "our order": 17, "position": 9}
+"""Columns with their widths on a screen of NARROWEST."""
+_GROW: Final = {"his fill": 50, "decision": 30, "our order": 10, "position": 10}
+"""Columns that are wider on a wider screen, with their parts of what it has more, in percent."""
 _SHORT: Final = {
     Source.POLYGON: "chain",
     Source.DATA_API: "api",
@@ -57,6 +60,7 @@ class _Row:
     """What is known of one leader fill; executions add up as they come."""
 
     detected: FillDetected
+    market: Market | None
     sources: list[Source]
     decided: Decided | None = None
     filled_shares: Shares = 0
@@ -83,15 +87,17 @@ class TableNotifier(Notifier):
         """Put the happening into its row."""
         match happening:
             case FillDetected(recorded=recorded):
-                self._rows[recorded.id] = _Row(detected=happening, sources=[recorded.fill.source])
+                sources = [recorded.fill.source]
+                self._rows[recorded.id] = _Row(detected=happening, market=happening.market, sources=sources)
                 while len(self._rows) > ROWS_KEPT_MAX:
                     self._rows.popitem(last=False)
             case FillJoined(recorded=recorded, by=source):
                 if (row := self._rows.get(recorded.id)) and source not in row.sources:
                     row.sources.append(source)
-            case Decided(recorded=recorded):
+            case Decided(recorded=recorded, market=market):
                 if row := self._rows.get(recorded.id):
                     row.decided = happening
+                    row.market = market or row.market
             case OrderFilled():
                 self._fill(happening)
             case OrderEnded(attempt=attempt, status=status):
@@ -117,16 +123,17 @@ class TableNotifier(Notifier):
         row.position = filled.position.shares
         row.net = filled.position.realized_pnl_usdc - filled.position.fees_usdc
 
-    def draw(self, height: int) -> RenderableType:
+    def draw(self, height: int, *, width: int) -> RenderableType:
         """Return a screen of `height` lines: the newest fills at the bottom of the table, the score below."""
-        table = Table(expand=True, box=SIMPLE_HEAD, pad_edge=False, header_style="bold", row_styles=["", "on grey7"])
-        for column, width in _COLUMNS.items():
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for column, least in _COLUMNS.items():
             justify: JustifyMethod = "right" if column == "position" else "left"
-            table.add_column(column, justify=justify, no_wrap=True, width=width, ratio=None if width else 1)
+            more = max(0, width - NARROWEST) * _GROW.get(column, 0) // 100
+            table.add_column(column, justify=justify, no_wrap=True, width=least + more)
         room = max(1, (height - LINES_AROUND) // LINES_PER_ROW)
-        for row in list(self._rows.values())[-room:]:
-            table.add_row(*_cells(row))
-        return Group(Panel(table, title=self._title, title_align="left"), self._score())
+        for number, row in list(enumerate(self._rows.values()))[-room:]:
+            table.add_row(*_cells(row), style="on grey7" if number % 2 else "")
+        return Group(Text(self._title, style="bold"), table, self._score())
 
     def _score(self) -> RenderableType:
         tally = self._tally
@@ -148,49 +155,57 @@ class TableNotifier(Notifier):
 
 
 def _cells(row: _Row) -> list[Text]:
-    """Return two lines for each column."""
+    """Return three lines for each column, of which the first is the one to read."""
     fill = row.detected.recorded.fill
     sources = "+".join(_SHORT[source] for source in row.sources)
     color = "green" if fill.side is Side.BUY else "red"
-    his = f"{fill.side} {wording.shares(fill.size)} @ {wording.price(fill.price)}"
     return [
-        _two(wording.clock_time(fill.detected_at_ms)[:-4], f"{sources} {fill.detected_at_ms - fill.fill_ts_ms:+d} ms"),
-        _two(wording.leader_name(row.detected.leader_label, fill.leader), str(fill.role)),
-        _two(his, wording.market_name(row.detected.market, fill.token_id), style=color),
+        _three(wording.clock_time(fill.detected_at_ms)[:-4], sources, f"{fill.detected_at_ms - fill.fill_ts_ms:+d} ms"),
+        _three(
+            f"{fill.side} {wording.shares(fill.size)} @ {wording.price(fill.price)}",
+            wording.market_in_short(row.market, fill.token_id),
+            f"{wording.leader_name(row.detected.leader_label, fill.leader)}, {fill.role}",
+            style=color,
+        ),
         _decision(row),
         _ours(row),
         _position(row),
     ]
 
 
-def _two(first: str, second: str, *, style: str = "") -> Text:
-    """Put a dim second line below the first."""
-    return Text.assemble((first, style), "\n", (second, "dim"))
+def _three(first: str, second: str = "", third: str = "", *, style: str = "") -> Text:
+    """Put two dim lines below the first."""
+    return Text.assemble((first, style), "\n", (second, "dim"), "\n", (third, "dim"))
 
 
 def _decision(row: _Row) -> Text:
     if row.detected.is_history:
-        return _two("history, not copied", "", style="dim")
+        return _three("history, not copied", style="dim")
     if row.decided is None:
-        return _two("waiting", "")
-    attempt = row.decided.attempt
-    book = f"book {wording.touch(row.decided.book)}" if row.decided.book else ""
+        return _three("waiting")
+    attempt, book = row.decided.attempt, row.decided.book
+    bid, ask = "no book", ""
+    if book is not None:
+        bid, ask = f"bid {wording.level(book.bids)}", f"ask {wording.level(book.asks)}"
     if attempt.decision is Decision.SKIP:
-        return _two(f"SKIP {wording.reason_codes(attempt.reasons)}", book, style="yellow")
-    wanted = f"TRADE {wording.shares(attempt.size_shares_target)} limit {wording.price(attempt.limit_price)}"
-    return _two(wanted, book, style="cyan")
+        return _three("SKIP", wording.reason_codes(attempt.reasons), f"{bid}, {ask}".strip(", "), style="yellow")
+    wanted = f"{wording.shares(attempt.size_shares_target)} to {wording.price(attempt.limit_price)}"
+    return _three(wanted, bid, ask, style="cyan")
 
 
 def _ours(row: _Row) -> Text:
     if not row.filled_shares:
         is_trade = row.decided is not None and row.decided.attempt.decision is Decision.TRADE
-        return _two(row.ending or ("resting" if is_trade else ""), "")
+        return _three(row.ending or ("resting" if is_trade else ""))
     average = row.filled_usdc * MICRO // row.filled_shares
-    filled = f"{wording.shares(row.filled_shares)} @ {wording.price(average)} {row.ending}"
-    return _two(filled, f"fee {wording.usdc(row.fee_usdc)} slip {row.slip}")
+    return _three(
+        f"{wording.shares(row.filled_shares)} @ {wording.price(average)}",
+        f"{row.ending or 'open'} {row.slip}",
+        f"fee {wording.usdc(row.fee_usdc)}",
+    )
 
 
 def _position(row: _Row) -> Text:
     if row.position is None or row.net is None:
-        return Text("\n")
-    return _two(wording.shares(row.position), f"PnL {wording.usdc(row.net)}")
+        return _three("")
+    return _three(wording.shares(row.position), "PnL", wording.usdc(row.net))

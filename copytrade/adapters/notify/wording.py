@@ -10,9 +10,9 @@ from copytrade.domain.fills import LeaderFill, Side
 from copytrade.domain.units import BPS, MICRO, format_micro
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from copytrade.domain.book import BookSnapshot
+    from copytrade.domain.book import BookSnapshot, Level
     from copytrade.domain.market import Market
     from copytrade.domain.units import Millis, Price, Shares, Usdc
 
@@ -55,6 +55,11 @@ def market_name(market: Market | None, token_id: str) -> str:
     return f"{title} [{market.outcome_of(token_id)}]"
 
 
+def market_in_short(market: Market | None, token_id: str) -> str:
+    """Return the outcome, then the title, which may be cut; a short token id while it is unknown."""
+    return market_name(None, token_id) if market is None else f"[{market.outcome_of(token_id)}] {market.title}"
+
+
 def touch(book: BookSnapshot | None) -> str:
     """Return best bid with its size / best ask with its size."""
     if book is None:
@@ -62,6 +67,16 @@ def touch(book: BookSnapshot | None) -> str:
     bid = f"{shares(book.bids[0].size)}@{price(book.bids[0].price)}" if book.bids else "-"
     ask = f"{price(book.asks[0].price)}@{shares(book.asks[0].size)}" if book.asks else "-"
     return f"{bid} / {ask}"
+
+
+def level(levels: Sequence[Level]) -> str:
+    """Return the best of some levels as size @ price, or a dash."""
+    return f"{shares(levels[0].size)} @ {price(levels[0].price)}" if levels else "-"
+
+
+def seen_book(book: BookSnapshot | None) -> str:
+    """Return which book a decision saw."""
+    return "no book" if book is None else f"book {touch(book)}"
 
 
 def reason_codes(reasons: Iterable[Reason]) -> str:

@@ -64,7 +64,7 @@ def ingest(connection: Connection, seen: FillsSeen, *, now_ms: Millis) -> Ingest
     _keep_raw(connection, joined.reports, now_ms=now_ms)
     if seen.cursor is not None:
         cursors.advance(connection, seen.cursor, now_ms=now_ms)
-    return Ingested(new=joined.new, joined=joined.met)
+    return Ingested(new=joined.new, joined=joined.met, retold=joined.retold())
 
 
 def _followed(connection: Connection, seen: FillsSeen) -> tuple[Mapping[str, Any], bool]:

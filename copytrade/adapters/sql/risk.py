@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from copytrade.adapters.sql.events import note_risk
 from copytrade.adapters.sql.risk_tables import IS_OPEN, gate_state, halt_state, limit_change, risk_day
@@ -114,6 +114,12 @@ def save_gates(connection: Connection, states: Sequence[GateState], *, at_ms: Mi
     ]
     if rows:
         connection.execute(insert(gate_state), rows)
+
+
+def gates_saved_ms(connection: Connection) -> Millis | None:
+    """Return when the gates were kept last."""
+    saved_ms: Millis | None = connection.execute(select(func.max(gate_state.c.checked_at))).scalar_one()
+    return saved_ms
 
 
 def day_start(connection: Connection, strategy_id: str, account_id: str) -> DayStart | None:

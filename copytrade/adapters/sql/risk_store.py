@@ -55,6 +55,9 @@ class SqlRiskStore(RiskStore, StakeMemory):
     async def save_gates(self, states: Sequence[GateState], *, at_ms: Millis) -> None:
         await self._database.write_alone(partial(risk.save_gates, states=states, at_ms=at_ms))
 
+    async def gates_saved_ms(self) -> Millis | None:
+        return await self._database.read(risk.gates_saved_ms)
+
     async def day_start(self, strategy_id: str, account_id: str) -> DayStart | None:
         return await self._database.read(partial(risk.day_start, strategy_id=strategy_id, account_id=account_id))
 

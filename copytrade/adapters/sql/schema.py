@@ -13,8 +13,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, inspect
 
 import copytrade
-from copytrade.adapters.sql.engine import is_sqlite, parse_url, shown, sqlite_engine, sqlite_path, translated
-from copytrade.ports.ledger import LedgerUnavailableError, SchemaOutdatedError
+from copytrade.adapters.sql.engine import (
+    existing_folder,
+    is_sqlite,
+    parse_url,
+    shown,
+    sqlite_engine,
+    sqlite_path,
+    translated,
+)
+from copytrade.ports.ledger import NoLedgerYetError, SchemaOutdatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,17 +79,33 @@ def require_current(url: str) -> None:
     """Check that the schema is the one this program needs.
 
     :raises LedgerUnavailableError: the database cannot be opened.
+    :raises NoLedgerYetError: there is no file.
     :raises SchemaOutdatedError: it is another.
     """
     found = current(url)
     if found == head():
         return
     parsed = parse_url(url)
+    require_file(url)
     _refuse_unknown(parsed, found)
-    if is_sqlite(parsed) and not sqlite_path(parsed).exists():
-        raise LedgerUnavailableError(f"{shown(parsed)}: there is no such file (copytrade db upgrade makes one)")
     raise SchemaOutdatedError(
         f"the schema of {shown(parsed)} is at {found or 'nothing'} and {head()} is needed: run copytrade db upgrade"
+    )
+
+
+def require_file(url: str) -> None:
+    """Check that a SQLite database is there at all; a server is asked for nothing.
+
+    :raises LedgerUnavailableError: there is no folder for it either.
+    :raises NoLedgerYetError: there is no file.
+    """
+    parsed = parse_url(url)
+    if not is_sqlite(parsed) or sqlite_path(parsed).exists():
+        return
+    path = (existing_folder(parsed) / sqlite_path(parsed).name).absolute()
+    raise NoLedgerYetError(
+        f"no database here yet: there is no {path} (`copytrade leaders add ADDRESS`, `copytrade run` or "
+        "`copytrade db upgrade` makes it; DATABASE_URL names another)"
     )
 
 

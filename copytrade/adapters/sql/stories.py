@@ -26,7 +26,7 @@ from copytrade.adapters.sql.tables import (
     market_registry,
     market_token,
 )
-from copytrade.domain.attempts import ExecutionFill
+from copytrade.domain.attempts import OPEN_STATUSES, ExecutionFill
 from copytrade.domain.attribution import Attribution, BookTop, Loss, markout
 from copytrade.domain.fills import Side
 from copytrade.domain.markouts import HORIZONS, FillMarks
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from copytrade.adapters.sql.plain import PlainRow
     from copytrade.domain.attempts import ExecutionAttempt
     from copytrade.domain.settlement import PositionSettlement
+    from copytrade.domain.units import Millis
 
 
 class SqlStories:
@@ -57,21 +58,21 @@ class SqlStories:
         """
         return await self._database.read(partial(find_fills, name=name))
 
-    async def story(self, fill_id: UUID) -> PlainRow:
-        """Return everything that is known of one fill.
+    async def story(self, fill_id: UUID, *, now_ms: Millis) -> PlainRow:
+        """Return everything that is known of one fill, and what is still to come after `now_ms`.
 
         :raises LookupError: there is no such fill.
         """
-        return await self._database.read(partial(_story, fill_id=fill_id))
+        return await self._database.read(partial(_story, fill_id=fill_id, now_ms=now_ms))
 
 
-def _story(connection: Connection, *, fill_id: UUID) -> PlainRow:
+def _story(connection: Connection, *, fill_id: UUID, now_ms: Millis) -> PlainRow:
     fill = _fill(connection, fill_id)
     made = attempts.select_where(connection, execution_attempt.c.leader_fill_id == fill_id)
     return {
         "fill": _fill_row(fill),
         "sources": _sources(connection, fill),
-        "attempts": [_attempt(connection, attempt, fill) for attempt in made],
+        "attempts": [_attempt(connection, attempt, fill, now_ms) for attempt in made],
         "no_attempt": "" if made else _why_no_attempt(fill),
     }
 
@@ -141,7 +142,7 @@ def _why_no_attempt(fill: Any) -> str:
     return "it waits for its decision"
 
 
-def _attempt(connection: Connection, attempt: ExecutionAttempt, fill: Any) -> PlainRow:
+def _attempt(connection: Connection, attempt: ExecutionAttempt, fill: Any, now_ms: Millis) -> PlainRow:
     noted = attribution.find(connection, attempt.id)
     executions = attribution.executions_of(connection, [attempt.id])
     said = noted.verdicts if noted else verdicts(attempt.reasons, attempt.side)
@@ -158,12 +159,13 @@ def _attempt(connection: Connection, attempt: ExecutionAttempt, fill: Any) -> Pl
         "limit_price": format_micro(attempt.limit_price),
         "ttl_ms": attempt.ttl_ms,
         "status": attempt.status,
+        "is_left": attempt.status in OPEN_STATUSES and now_ms > attempt.over_ms,
         "order_hash": attempt.order_hash,
         "filled_shares": format_micro(attempt.filled_shares),
         **_times(attempt, fill),
         "executions": _executions(connection, attempt, executions, leader_price=fill.leader_price),
         "attribution": None if noted is None else _attribution(noted),
-        "markouts": [_marks(one, executions) for one in attribution.marks(connection, [attempt.id])],
+        "markouts": [_marks(one.as_known(now_ms), executions) for one in attribution.marks(connection, [attempt.id])],
     }
 
 

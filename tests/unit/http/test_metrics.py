@@ -15,6 +15,8 @@ from copytrade.adapters.http import metrics as module
 from copytrade.adapters.http.metrics import Metrics
 from copytrade.domain.attempts import AttemptStatus, Decision, reason
 from copytrade.domain.fills import LeaderRole, Source
+from copytrade.domain.gates import GateName, GateState, Reading
+from copytrade.domain.halts import BY_OPERATOR, HaltLevel, new_halt
 from copytrade.domain.happenings import (
     Decided,
     FillDetected,
@@ -47,7 +49,12 @@ class StandingClock(Clock):
 def some_metrics() -> Metrics:
     metrics = Metrics(StandingClock(), version="1.2.3")
     figures = {"fresh": 5, "soft_stale": 2, "hard_stale": 1, "without_book": 3, "oldest_age_ms": 7_500}
-    metrics.watch(books=lambda: figures, depths={"inbox": lambda: 4})
+    halts = [new_halt(BY_OPERATOR, level=HaltLevel.ENTRIES, why="x", by="me", now_ms=NOW_MS)]
+    gates = [
+        GateState(name=name, reading=Reading(is_healthy=is_healthy, value="1", limit="2"), since_ms=NOW_MS)
+        for name, is_healthy in ((GateName.BOOKS, False), (GateName.DATABASE, True))
+    ]
+    metrics.watch(books=lambda: figures, depths={"inbox": lambda: 4}, halts=lambda: halts, gates=lambda: gates)
     return metrics
 
 
@@ -152,6 +159,8 @@ def test_what_is_now_is_asked_when_the_page_is() -> None:
 
     assert (found["copytrade_books|soft_stale"], found["copytrade_book_age_oldest_seconds"]) == (2, 7.5)
     assert found["copytrade_queue_depth|inbox"] == 4
+    assert (found["copytrade_halted|entries"], found["copytrade_halted|all"]) == (1, 0)
+    assert (found["copytrade_gate_closed|BOOKS"], found["copytrade_gate_closed|DATABASE"]) == (1, 0)
     assert found["copytrade_commit_seconds_bucket|write|0.025"] == 1
     assert found["copytrade_loop_lag_seconds_bucket|0.0025"] == 0
     assert found["copytrade_build_info|1.2.3"] == 1

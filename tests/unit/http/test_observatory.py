@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from copytrade import app
+from copytrade.app.metrics import standing
+from copytrade.domain.gates import GateName, GateState, Reading
+from copytrade.domain.halts import BY_OPERATOR, HaltLevel, new_halt
 from copytrade.settings import ConfigurationError, Settings, load
 
 
@@ -91,3 +94,23 @@ async def test_an_address_that_others_can_reach_is_warned_of(monkeypatch: pytest
         assert observatory is not None
 
     assert "whoever can reach that port" in said[0]
+
+
+def test_health_says_what_stops_orders_and_since_when() -> None:
+    closed = GateState(
+        name=GateName.BOOKS, reading=Reading(is_healthy=False, value="no book", limit="5000 ms"), since_ms=1_000
+    )
+    healthy = GateState(
+        name=GateName.DATABASE, reading=Reading(is_healthy=True, value="1 ms", limit="1000 ms"), since_ms=1_000
+    )
+    halt = new_halt(BY_OPERATOR, level=HaltLevel.ALL, why="looks odd", by="me@here", now_ms=2_000)
+
+    assert standing([], [healthy]) == {"status": "ok", "halts": [], "closed_gates": []}
+    assert standing([], [closed, healthy])["status"] == "entries refused"
+    assert standing([halt], [closed, healthy]) == {
+        "status": "halted",
+        "halts": [{"level": "all", "cause": "operator", "why": "looks odd", "since": "1970-01-01T00:00:02.000Z"}],
+        "closed_gates": [
+            {"gate": "BOOKS", "value": "no book", "limit": "5000 ms", "since": "1970-01-01T00:00:01.000Z"}
+        ],
+    }

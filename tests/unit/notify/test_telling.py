@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from rich.console import Console
 
-from copytrade.adapters.notify.lines import line_of
+from copytrade.adapters.notify import lines
+from copytrade.adapters.notify.lines import LineNotifier
 from copytrade.adapters.notify.table import TableNotifier
 from copytrade.adapters.notify.tally import Tally
 from copytrade.adapters.notify.wording import slippage
@@ -27,7 +29,8 @@ from copytrade.domain.fills import RecordedFill, Side, Source
 from copytrade.domain.happenings import Decided, FillDetected, FillJoined, Happening, Noted, OrderEnded, OrderFilled
 from copytrade.domain.positions import Position, apply_fill
 from copytrade.domain.units import MICRO
-from tests.makers import NOW_MS, a_book, a_fill, a_market, micro, recorded
+from tests.makers import LEADER, NOW_MS, a_book, a_fill, a_market, micro, recorded
+from tests.still_clock import StillClock
 
 
 def an_attempt(seen: RecordedFill, **changes: Any) -> ExecutionAttempt:
@@ -86,22 +89,28 @@ def a_story() -> list[Happening]:
     ]
 
 
-def test_each_happening_has_its_line() -> None:
-    assert [line_of(happening) for happening in a_story()] == [
+def lines_of(*happenings: Happening) -> list[str]:
+    """Return what is written of them, without the time each line starts with."""
+    said: list[str] = []
+    notifier = LineNotifier(said.append, StillClock(NOW_MS))
+    for happening in happenings:
+        notifier.tell(happening)
+    return [line.partition(" ")[2] for line in said]
+
+
+HIS = "bob BUY 100.00 @ 0.50 as taker | Will it rain in Paris? [Yes]"
+
+
+def test_each_happening_has_its_line_which_names_the_leaders_trade() -> None:
+    assert lines_of(*a_story()) == [
+        f"FILL    {HIS} | seen by polygon, 800 ms after the block's stamp",
+        f"SEEN    {HIS} | also by data_api",
+        f"DECIDE  TRADE BUY 100.00 limit 0.51 | after {HIS} | MARKETABLE limit=0.51 | book 500.00@0.49 / 0.51@500.00",
         (
-            "FILL    bob BUY 100.00 @ 0.50 as taker | Will it rain in Paris? [Yes]"
-            " | seen by polygon, 800 ms after the block's stamp"
-        ),
-        "SEEN    BUY 100.00 @ 0.50 as taker | also by data_api",
-        (
-            "DECIDE  TRADE BUY 100.00 limit 0.51 | MARKETABLE limit=0.51 | leader BUY @ 0.50 as taker"
-            " | book 500.00@0.49 / 0.51@500.00"
-        ),
-        (
-            "FILLED  BUY 100.00 @ 0.51 as taker | fee 1.2495 | slippage +0.01 (+200 bps)"
+            f"FILLED  BUY 100.00 @ 0.51 as taker | after {HIS} | fee 1.2495 | slippage +0.01 (+200 bps)"
             " | position 100.00 costing 51.00 | PnL -1.2495"
         ),
-        "ENDED   FILLED | BUY 0.00 of 100.00 filled, limit 0.51",
+        f"ENDED   FILLED | BUY 0.00 of 100.00 filled, limit 0.51 | after {HIS}",
     ]
 
 
@@ -114,13 +123,34 @@ def test_a_skip_says_every_reason_with_its_numbers() -> None:
         reasons=(reason("TOO_OLD", age_ms=40_000), reason("NO_BOOK")),
     )
 
-    said = line_of(Decided(recorded=seen, attempt=skipped, market=None, book=None))
+    said = lines_of(Decided(recorded=seen, attempt=skipped, market=a_market(), book=None))
 
-    assert said == "DECIDE  SKIP | TOO_OLD age_ms=40000; NO_BOOK | leader BUY @ 0.50 as taker | book no book"
+    his = HIS.replace("bob", f"{LEADER[:6]}..{LEADER[-4:]}")
+    assert said == [f"DECIDE  SKIP | after {his} | TOO_OLD age_ms=40000; NO_BOOK | no book"]
+
+
+def test_a_market_that_was_found_late_is_named_from_then_on() -> None:
+    detected, _, decided, filled, _ = a_story()
+    assert isinstance(detected, FillDetected)
+
+    said = lines_of(replace(detected, market=None), decided, filled)
+
+    assert ["Will it rain" in line for line in said] == [False, True, True]
+
+
+def test_what_is_done_about_a_fill_of_long_ago_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "COPIED_MAX", 1)
+    other = recorded(a_fill(tx_hash="0x" + "99" * 32))
+    detected, *_, ended = a_story()
+    assert isinstance(detected, FillDetected)
+
+    assert lines_of(detected, replace(detected, recorded=other), ended)[-1] == (
+        "ENDED   FILLED | BUY 0.00 of 100.00 filled, limit 0.51"
+    )
 
 
 def test_a_note_is_told_with_its_detail() -> None:
-    assert line_of(Noted(code="REORG", detail={"fills": 2}, at_ms=NOW_MS)) == 'NOTE    REORG {"fills": 2}'
+    assert lines_of(Noted(code="REORG", detail={"fills": 2}, at_ms=NOW_MS)) == ['NOTE    REORG {"fills": 2}']
 
 
 @pytest.mark.parametrize(
@@ -131,19 +161,29 @@ def test_slippage_is_positive_when_it_is_worse_for_us(side: str, ours: str, wors
     assert slippage(a_fill(side=Side(side)), micro(ours)) == (micro(worse), bps)
 
 
-def test_the_table_shows_a_fill_from_detection_to_pnl() -> None:
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_table_shows_a_fill_from_detection_to_pnl(width: int) -> None:
     table = TableNotifier(Tally(), title="copies", now_ms=lambda: NOW_MS)
     for happening in a_story():
         table.tell(happening)
 
-    screen = Console(width=160, height=30, file=io.StringIO(), record=True)
-    screen.print(table.draw(30))
+    screen = Console(width=width, height=30, file=io.StringIO(), record=True)
+    screen.print(table.draw(30, width=width))
     shown = screen.export_text()
 
-    for piece in ("bob", "chain+api +800 ms", "BUY 100.00 @ 0.50", "TRADE 100.00 limit 0.51", "100.00 @ 0.51 FILLED"):
+    for piece in ("+800 ms", "BUY 100.00 @ 0.50", "bob, taker", "[Yes] Will it rain", "100.00 to 0.51"):
         assert piece in shown
-    assert "fee 1.2495 slip +200 bps" in shown
-    assert "PnL -1.2495" in shown
+    for piece in (
+        "chain+api",
+        "100.00 @ 0.51",
+        "FILLED +200 bps",
+        "fee 1.2495",
+        "PnL",
+        "-1.2495",
+        "ask 500.00 @ 0.51",
+    ):
+        assert piece in shown
+    assert max(map(len, shown.splitlines())) <= width
 
 
 def test_the_summary_adds_up() -> None:
@@ -180,11 +220,11 @@ def test_a_long_read_says_with_a_bar_how_far_it_is_and_how_long_it_may_take(done
     detail = {"source": "polygon", "blocks_done": done, "blocks_left": left, "seconds_left": seconds, "fills": 3}
     noted = Noted(code="HISTORY_PROGRESS", detail=detail, at_ms=NOW_MS)
 
-    assert line_of(noted) == f"READING {said}"
+    assert lines_of(noted) == [f"READING {said}"]
     table = TableNotifier(Tally(), title="copies", now_ms=lambda: NOW_MS)
     table.tell(noted)
     screen = Console(width=400, height=30, file=io.StringIO(), record=True)
-    screen.print(table.draw(30))
+    screen.print(table.draw(30, width=400))
     assert said in screen.export_text()
 
 
@@ -197,6 +237,6 @@ def test_the_table_has_a_word_for_every_source(source):
     )
 
     screen = Console(width=200, height=30, file=io.StringIO(), record=True)
-    screen.print(table.draw(30))
+    screen.print(table.draw(30, width=200))
 
     assert "bob" in screen.export_text()
