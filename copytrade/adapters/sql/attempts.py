@@ -14,6 +14,7 @@ from copytrade.domain.attempts import AttemptStatus, Settlement, reason
 from copytrade.domain.booking import end
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy import ColumnElement, TextClause
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.orders import OrderType
     from copytrade.domain.units import Millis
+    from copytrade.ports.execution import OrderDone
 
 _FILLED_SHARES: Final = (
     select(func.coalesce(func.sum(execution_fill.c.filled_shares), 0, type_=execution_fill.c.filled_shares.type))
@@ -92,6 +94,17 @@ def close(
     """
     attempt = find(connection, attempt_id)
     return None if attempt is None else _end(connection, attempt, status=status, why=why, at_ms=at_ms)
+
+
+def close_many(connection: Connection, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+    """End what of these is still open; return that.
+
+    :raises ValueError: a status is no ending.
+    """
+    closed = (
+        close(connection, told.attempt_id, status=told.status, why=told.reason, at_ms=told.at_ms) for told in endings
+    )
+    return tuple(attempt for attempt in closed if attempt is not None)
 
 
 def _end(
