@@ -88,7 +88,7 @@ def sizes_are_floats(patch: pytest.MonkeyPatch) -> None:
 
 def an_open_socket_proves_a_book(patch: pytest.MonkeyPatch) -> None:
     """Take a book for fresh as long as its connection stands: the venue answers pings, after all."""
-    patch.setattr(ClobBookStore, "_age_ms", lambda self, tracked: 0)
+    patch.setattr(ClobBookStore, "_age_ms", lambda self, tracked, *, is_doubtful: 0)
 
 
 def the_wall_clock_tells_the_age(patch: pytest.MonkeyPatch) -> None:
@@ -135,6 +135,7 @@ def changes_make_a_book(patch: pytest.MonkeyPatch) -> None:
 def a_contradicted_book_is_kept(patch: pytest.MonkeyPatch) -> None:
     """Take no notice of what messages say of the touch, nor of snapshots that differ."""
     patch.setattr(Checks, "check_all", lambda self: None)
+    patch.setattr(Checks, "is_doubtful", lambda self, tracked: False)
     patch.setattr(Shelf, "strike", lambda self, tracked, what, *, is_final: None)
 
 
