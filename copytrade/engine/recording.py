@@ -8,7 +8,7 @@ from copytrade.domain.orders import OrderType
 from copytrade.engine.session import Closed, Filled, Gathered, Held, Made, Placed, Remembered, Removed, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from copytrade.engine.tape_recording import TapeRecorder
     from copytrade.ports import accounts
     from copytrade.ports.clock import Clock
+    from copytrade.ports.execution import OrderDone
     from copytrade.ports.leader_fills import FillsRemoved
     from copytrade.ports.ledger import Booked, Ledger, Orphaned
     from copytrade.ports.recording import Chronicle
@@ -160,6 +161,16 @@ class RecordingLedger:
         closed = await self._ledger.close_attempt(attempt_id, status=status, reason=reason, at_ms=at_ms)
         if closed is not None:
             self._scribe.write(Closed, attempt_id=attempt_id, status=status, reason=reason, done_at_ms=at_ms)
+        return closed
+
+    async def close_attempts(self, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+        """End attempts and write down those that had not ended."""
+        closed = await self._ledger.close_attempts(endings)
+        told = {done.attempt_id: done for done in reversed(endings)}
+        for one in (told[attempt.id] for attempt in closed):
+            self._scribe.write(
+                Closed, attempt_id=one.attempt_id, status=one.status, reason=one.reason, done_at_ms=one.at_ms
+            )
         return closed
 
     async def settle(self, resolution: Resolution) -> accounts.Settled:

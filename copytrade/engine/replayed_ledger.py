@@ -16,7 +16,7 @@ from copytrade.domain.orders import OrderType
 from copytrade.engine.session import Closed, Filled, Made, Placed, Remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, ExecutionFill, Reason
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from copytrade.domain.units import Millis
     from copytrade.domain.venue_orders import VenueOrder
     from copytrade.engine.session import Outcome
+    from copytrade.ports.execution import OrderDone
     from copytrade.ports.ledger import Booked
     from copytrade.ports.recording import PlayedLedger
 
@@ -176,6 +177,14 @@ class ReplayedLedger:
         ended = await self._ledger.close_attempt(attempt_id, status=status, reason=reason, at_ms=closed.done_at_ms)
         self._note(closed, is_new=ended is not None)
         return ended
+
+    async def close_attempts(self, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+        """End attempts one after the other."""
+        closed = [
+            await self.close_attempt(one.attempt_id, status=one.status, reason=one.reason, at_ms=one.at_ms)
+            for one in endings
+        ]
+        return tuple(attempt for attempt in closed if attempt is not None)
 
     def _note(self, outcome: Outcome, *, is_new: bool) -> bool:
         if is_new:

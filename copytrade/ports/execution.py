@@ -113,8 +113,11 @@ class ExecutionAdapter(Protocol):
     async def find(self, attempt: ExecutionAttempt) -> FoundOrder:
         """Look an attempt's order up; changes nothing, and may be asked before, while and after it lives."""
 
-    async def recover(self, attempt: ExecutionAttempt) -> None:
-        """Settle an attempt found open at start, by `events`; never sends a new order."""
+    async def recover(self, attempt: ExecutionAttempt) -> OrderDone | None:
+        """Settle an attempt found open at start; never sends a new order.
+
+        Returns its ending if that is certain at once; otherwise its fate comes by `events`.
+        """
 
     def events(self) -> AsyncIterator[ExecutionEvent]:
         """Yield executions and endings, in order per attempt, at least once."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from copytrade.domain.positions import Position
     from copytrade.domain.units import Millis
     from copytrade.domain.venue_orders import VenueOrder
+    from copytrade.ports.execution import OrderDone
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
         Cursor,
@@ -222,6 +223,12 @@ class Ledger(
         None if it had ended already or is not known.
 
         :raises ValueError: `status` is no ending.
+        """
+
+    async def close_attempts(self, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+        """End many open attempts in one transaction, each as `close_attempt` does; return those that ended now.
+
+        :raises ValueError: a `status` is no ending; nothing was changed.
         """
 
     async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:

@@ -26,6 +26,7 @@ _WRITES: dict[str, tuple[str, tuple[str, ...]]] = {
     "submit": ("submit_attempt", EACH),
     "book": ("book_execution", EACH),
     "close": ("close_attempt", EACH),
+    "recover": ("close_attempts", EACH),
     "orphan": ("orphan", EACH),
     "confirm": ("confirm", (UNCOMMITTED,)),
     "events": ("keep_leader_events", (UNCOMMITTED, AFTER)),

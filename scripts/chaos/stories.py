@@ -63,9 +63,11 @@ def points(trial: Trial, options: Options) -> None:
     """Kill -9 at each named point once, then at pairs of points: the second in the recovery from the first."""
     wanted = [options.only] if options.only else trial.random.sample(POINTS, len(POINTS))
     for point in wanted:
+        if point.startswith("recover"):
+            _die_at(trial, "submit.after")
         _die_at(trial, point)
     if not options.only:
-        at_start = [point for point in POINTS if point not in {"migrate.between", "drain.after"}]
+        at_start = [point for point in POINTS if not point.startswith(("migrate", "drain", "recover"))]
         pairs = [(first, second) for first in at_start for second in at_start]
         for first, second in pairs if options.long else trial.random.sample(pairs, PAIRS):
             _die_at(trial, first)

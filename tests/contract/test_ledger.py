@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,6 +12,7 @@ from copytrade.domain.copy_rules import own_rules
 from copytrade.domain.fills import Source
 from copytrade.domain.orders import OrderType
 from copytrade.domain.sizing import ExitMode
+from copytrade.ports.execution import OrderDone
 from copytrade.ports.ledger import Ledger, UnknownLeaderError
 from tests.ledger_facts import (
     a_stored_fill,
@@ -224,6 +225,38 @@ async def test_what_is_no_ending_ends_nothing(ledger: Ledger, status: AttemptSta
         await ledger.close_attempt(attempt.id, status=status, reason=None, at_ms=NOW_MS)
 
     assert await ledger.attempt(attempt.id) == attempt
+
+
+async def test_many_attempts_end_together_each_as_it_would_alone(ledger: Ledger) -> None:
+    resting = await a_submitted(ledger, tx="01", created_at_ms=NOW_MS)
+    over = await a_submitted(ledger, tx="02", created_at_ms=NOW_MS + 1)
+    filling = await a_submitted(ledger, tx="03", created_at_ms=NOW_MS + 2)
+    await ledger.close_attempt(over.id, status=AttemptStatus.FAILED, reason=None, at_ms=NOW_MS + 5)
+    await ledger.book_execution(an_execution(filling))
+    ends = [an_ending(one.id, at_ms=NOW_MS + 300) for one in (filling, over, resting, filling)]
+
+    closed = await ledger.close_attempts([*ends, an_ending(uuid4(), at_ms=NOW_MS)])
+
+    assert [one.id for one in closed] == [filling.id, resting.id]
+    assert [(one.status, one.done_at_ms) for one in closed] == [(AttemptStatus.CANCELED, NOW_MS + 300)] * 2
+    assert closed[0].filled_shares == micro("40")
+    assert closed[1].reasons == (*resting.reasons, reason("INTERRUPTED"))
+    assert [await ledger.attempt(one.id) for one in closed] == list(closed)
+    assert await ledger.open_attempts() == ()
+
+
+async def test_one_that_is_no_ending_among_many_ends_none(ledger: Ledger) -> None:
+    first, second = [await a_submitted(ledger, tx=tx, created_at_ms=NOW_MS) for tx in ("01", "02")]
+    ends = [an_ending(first.id, at_ms=NOW_MS), replace(an_ending(second.id, at_ms=NOW_MS), status="SUBMITTED")]
+
+    with pytest.raises(ValueError, match="does not end"):
+        await ledger.close_attempts(ends)
+
+    assert {one.id for one in await ledger.open_attempts()} == {first.id, second.id}
+
+
+def an_ending(attempt: UUID, *, at_ms: int) -> OrderDone:
+    return OrderDone(attempt_id=attempt, status=AttemptStatus.CANCELED, reason=reason("INTERRUPTED"), at_ms=at_ms)
 
 
 # Markets, tokens, notes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,34 +17,28 @@ from copytrade.domain.attempts import Decision
 from copytrade.domain.fills import Side
 from copytrade.domain.halts import BY_GATE
 from copytrade.domain.happenings import Decided, Happening, Noted
-from copytrade.domain.units import MICRO, format_micro, parse_micro
+from copytrade.domain.units import format_micro, parse_micro
+from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.ledger import LedgerUnavailableError
-from copytrade.sandbox.clock import LoopClock
-from copytrade.sandbox.inprocess import LocalVenue
-from copytrade.sandbox.rpc import RpcService
 from copytrade.sandbox.venue import Venue
-from copytrade.sandbox.world import World, WorldConfig
-from copytrade.settings import Settings
 from tests.day.bustle import Bustle, Plan
 from tests.day.outages import OUTAGES, Trouble
+from tests.day.reckoning import Reckoning, reckon
+from tests.day.setting import DRAWDOWN_USDC, cancelled, open_stage, settings_at
+from tests.day.storm import Storm
 from tests.day.witness import Witness, drawdown_began
-from tests.simulation.circumstances import Circumstances
-from tests.simulation.host import HostClock, HostLoop, host_loop
+from tests.simulation import fill_rules
+from tests.simulation.host import HostLoop, host_loop
 from tests.simulation.life import Life
-from tests.simulation.network import Conditions, Journal, SecondNode
 from tests.simulation.stage import Stage
-from tests.simulation.storage import SqliteStorage
-from tests.simulation.story import quiet_logs
+from tests.simulation.story import DOWN_S, quiet_logs
 from tests.virtual_time import run_virtual
 
 MIDNIGHT_MS = 1_795_046_400_000
 """A UTC midnight: the day of the account begins anew in the middle of the run."""
 HOUR_MS = 3_600_000
-BLOCK_MS = 12_000
-DRAWDOWN_USDC = 150 * MICRO
 TOLERANCE_USDC = DRAWDOWN_USDC // 10
 """By so much the worker's marks may differ from the books of this very instant."""
-OPEN_USDC = 2_000 * MICRO
 LOOK_EVERY_S = 10
 OWED_AFTER_S = 60
 """A loss beyond the limit that lasts so long, with a worker that is well, must have thrown the switch."""
@@ -67,18 +61,27 @@ class Outcome:
     most_lost_unthrown: int = 0
     """The greatest loss of the second day that threw nothing."""
     account: dict[str, str] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    """By class, those that had an effect, beside the outages."""
+    reckoning: Reckoning | None = None
 
 
-def play(path: Path, *, seed: int, hours: float, plan: Plan, say: Callable[[str], None]) -> Outcome:
-    """Live through a day with its ledger in a new SQLite file at `path`, and judge what is left."""
+def play(path: Path, *, seed: int, hours: float, plan: Plan, say: Callable[[str], None], faults: int = 0) -> Outcome:
+    """Live through a day with its ledger in a new SQLite file at `path`, and judge what is left.
+
+    With `faults`, so many of those of the simulation strike beside the day's own outages.
+    """
     schema.upgrade(f"sqlite:///{path}")
     outcome = Outcome()
     start_ms = MIDNIGHT_MS - int(hours * HOUR_MS) // 2
 
     async def main() -> int:
-        async with _open_stage(path, seed, start_ms, plan) as (stage, bustle, venue):
+        async with open_stage(path, seed, start_ms, plan, has_second_node=faults > 0) as (stage, bustle, venue):
             witness = Witness(path, stage.world)
-            await _Day(stage, bustle, venue=venue, witness=witness, outcome=outcome, hours=hours, say=say).live()
+            day = _Day(
+                stage, bustle, venue=venue, witness=witness, outcome=outcome, hours=hours, say=say, faults=faults
+            )
+            await day.live()
             return stage.clock.now_ms()
 
     with quiet_logs():
@@ -87,77 +90,6 @@ def play(path: Path, *, seed: int, hours: float, plan: Plan, say: Callable[[str]
     _audit(path, now_ms, outcome)
     asyncio.run(_add_up(path, outcome))
     return outcome
-
-
-def settings_at(path: Path) -> Settings:
-    """Return what the worker of a day runs with."""
-    changes: dict[str, object] = {
-        "database_url": type(Circumstances().settings().database_url)(f"sqlite:///{path}"),
-        "copy_ratio": 400_000,
-        "data_api_poll_interval_ms": 60_000,
-        "polygon_poll_interval_ms": 6_000,
-        "quote_fresh_ms": 5_000,
-        "quote_stale_ms": 15_000,
-        "chain_lag_max_ms": 60_000,
-        "equity_interval_ms": 300_000,
-        "risk_daily_drawdown_usdc": DRAWDOWN_USDC,
-        "risk_max_open_usdc": OPEN_USDC,
-        "risk_max_usdc_per_leader": 300 * MICRO,
-        "risk_max_usdc_per_market": 80 * MICRO,
-        "risk_max_usdc_per_event": 150 * MICRO,
-        "risk_max_open_positions": 150,
-        "halt_file": path.with_suffix(".halt"),
-    }
-    return Circumstances(is_sqlite=True).settings().model_copy(update=changes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Setting(Circumstances):
-    path: Path
-
-    def settings(self) -> Settings:
-        return settings_at(self.path)
-
-
-@asynccontextmanager
-async def _open_stage(path: Path, seed: int, start_ms: int, plan: Plan) -> AsyncIterator[tuple[Stage, Bustle, Venue]]:
-    config = WorldConfig(
-        start_ms=start_ms, seed=seed, block_ms=BLOCK_MS, history_blocks=20, filler_markets=0, invented_flow=False
-    )
-    world = World(config, listings=())
-    bustle = Bustle(world, plan)
-    clock = HostClock()
-    loop_clock = LoopClock(start_ms=start_ms)
-    venue = Venue(world=world, now_ms=loop_clock.now_ms, recording=None)
-    storage = SqliteStorage(path)
-    stage = Stage(
-        seed=seed,
-        circumstances=_Setting(is_sqlite=True, path=path),
-        venue=LocalVenue(venue),
-        second_node=SecondNode(lambda faults: RpcService(chain=world.chain, faults=faults)),
-        world=world,
-        storage=storage,
-        clock=clock,
-        journal=Journal(clock.true_ms),
-        conditions=Conditions(),
-    )
-    for leader in world.leaders:
-        await stage.follow(leader.address, since_ms=start_ms)
-    driving = asyncio.create_task(_drive(world, loop_clock), name="world")
-    try:
-        yield stage, bustle, venue
-    finally:
-        await _cancelled(driving)
-        storage.close()
-
-
-async def _drive(world: World, clock: LoopClock) -> None:
-    """Let everything happen at its own time."""
-    while True:
-        world.advance(clock.now_ms())
-        due_ms = world.timeline.next_ms
-        wait_ms = 1_000 if due_ms is None else min(max(due_ms - clock.now_ms(), 1), 1_000)
-        await asyncio.sleep(wait_ms / 1_000)
 
 
 class _Day:
@@ -171,6 +103,7 @@ class _Day:
         outcome: Outcome,
         hours: float,
         say: Callable[[str], None],
+        faults: int,
     ) -> None:
         self._stage = stage
         self._bustle = bustle
@@ -180,13 +113,22 @@ class _Day:
         self._say = say
         self._life: Life | None = None
         self._down_s = RESTART_S
+        self._amiss_now = 0
         self._well_since_ms = stage.clock.now_ms()
-        """Since when nothing was out of order."""
+        """Since when nothing was out of order, if nothing is."""
         self._seen: set[int] = set()
         self._thrown_ms: int | None = None
         self._owed_since_ms: int | None = None
         self._is_second_day = False
         self._trouble = Trouble(stage, venue.faults, self._kill, length_s=self._length_s / 60)
+        self._storm = Storm(
+            stage=stage,
+            faults=faults,
+            length_s=self._length_s,
+            kill=lambda: self._kill(self._trouble.rng.choice(DOWN_S)),
+            life=lambda: None if self._life is None else self._life.number,
+            amiss=self._amiss,
+        )
         stage.announced.say = self._hear
 
     async def live(self) -> None:
@@ -196,12 +138,14 @@ class _Day:
             asyncio.create_task(work(), name=work.__name__)
             for work in (self._keep_alive, self._watch, self._go_wrong, self._operate, self._turn_the_day)
         ]
+        raging = asyncio.create_task(self._storm.rage(), name="storm")
         await asyncio.sleep(self._length_s)
         self._bustle.end()
-        await _cancelled(*others[2:])
+        await cancelled(raging, *others[2:])
+        await self._storm.calm()
         await asyncio.sleep(CALM_S)
         self._judge_rest()
-        await _cancelled(*others[:2])
+        await cancelled(*others[:2])
         if self._life is not None:
             self._life.kill()
         self._count()
@@ -215,17 +159,31 @@ class _Day:
             number += 1
             self._outcome.counts["lives"] += 1
             for error in await self._life.live():
-                if not isinstance(error, LedgerUnavailableError):
+                is_lied_to = self._storm.faults and isinstance(error, SourceUnusableError)
+                if not isinstance(error, LedgerUnavailableError) and not is_lied_to:
                     self._breach(f"the worker died of {type(error).__name__}: {error}")
             self._life = None
             await asyncio.sleep(self._down_s)
             self._down_s = RESTART_S
             self._well_since_ms = self._now_ms()
 
-    def _kill(self, down_s: float) -> None:
-        self._down_s = down_s
-        if self._life is not None:
-            self._life.kill()
+    def _kill(self, down_s: float) -> bool:
+        """End the worker; False if none lives."""
+        life, self._life = self._life, None
+        if life is not None:
+            self._down_s = down_s
+            life.kill()
+        return life is not None
+
+    @contextmanager
+    def _amiss(self) -> Iterator[None]:
+        """Tell those who judge that something is out of order meanwhile."""
+        self._amiss_now += 1
+        try:
+            yield
+        finally:
+            self._amiss_now -= 1
+            self._well_since_ms = self._now_ms()
 
     async def _go_wrong(self) -> None:
         """One thing after the other, with rest between; never around midnight, when the day is measured."""
@@ -236,9 +194,8 @@ class _Day:
                 while abs(self._now_ms() - MIDNIGHT_MS) < 4 * self._trouble.length_s * 1_000:
                     await asyncio.sleep(self._trouble.length_s)
                 self._tell(name)
-                self._well_since_ms = 1 << 62
-                await outage(self._trouble)
-                self._well_since_ms = self._now_ms()
+                with self._amiss():
+                    await outage(self._trouble)
                 self._outcome.counts[f"outage {name}"] += 1
                 await asyncio.sleep(pause_s * 0.6)
 
@@ -286,7 +243,7 @@ class _Day:
             return
         self._owed_since_ms = self._owed_since_ms or now_ms
         seen_for_ms = now_ms - max(self._owed_since_ms, self._well_since_ms)
-        if seen_for_ms > OWED_AFTER_S * 1_000:
+        if not self._amiss_now and seen_for_ms > OWED_AFTER_S * 1_000:
             self._breach(f"{format_micro(lost)} USDC are lost, and the drawdown switch is not thrown")
 
     def _hear(self, happening: Happening) -> None:
@@ -322,6 +279,17 @@ class _Day:
             self._breach(f"token {token} is held although its market has resolved")
         for complaint in host_loop().complaints:
             self._breach(complaint)
+        kept = self._stage.storage.kept()
+        self._outcome.reckoning = reckon(kept, self._stage.world)
+        for breach in (
+            *fill_rules.fills_are_the_chains(kept, self._stage.world),
+            *fill_rules.identities_hold(kept, self._stage.world),
+            *fill_rules.every_fill_has_an_end(kept),
+        ):
+            self._breach(breach)
+        self._outcome.faults = self._storm.struck
+        if self._outcome.faults.total() < self._storm.faults:
+            self._breach(f"only {self._outcome.faults.total()} faults struck")
 
     def _count(self) -> None:
         kept = self._stage.storage.kept()
@@ -374,11 +342,3 @@ async def _add_up(path: Path, outcome: Outcome) -> None:
             if total != parse_micro(account[column]):
                 outcome.breaches.append(f"{column} by {cut} is {format_micro(total)}, the account's {account[column]}")
     outcome.account = {name: str(account[name]) for name in ("cash_usdc", "realized_pnl_usdc", "fees_usdc")}
-
-
-async def _cancelled(*tasks: asyncio.Task[None]) -> None:
-    """End tasks, raising what else one may have ended of."""
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -20,7 +20,7 @@ Outage = Callable[["Trouble"], Awaitable[None]]
 class Trouble:
     """The venue's switches, and the worker's life as a service manager has it in hand."""
 
-    def __init__(self, stage: Stage, faults: Faults, kill: Callable[[float], None], *, length_s: float) -> None:
+    def __init__(self, stage: Stage, faults: Faults, kill: Callable[[float], bool], *, length_s: float) -> None:
         self.stage = stage
         self.faults = faults
         self.kill = kill

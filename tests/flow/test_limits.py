@@ -174,7 +174,10 @@ STRICT = {
 
 
 EVERY_COMMIT = int(os.environ.get("RISK_KILL_EVERY", "1"))
-WRITES = {"ingest", "record_attempt", "submit_attempt", "book_execution", "close_attempt", "save_day_start"}
+WRITES = {
+    *("ingest", "record_attempt", "submit_attempt", "book_execution", "close_attempt", "close_attempts"),
+    "save_day_start",
+}
 
 
 class OneLife:

@@ -44,5 +44,5 @@ def test_a_fill_that_is_taken_out_of_the_ledger_is_missed(trial: Trial) -> None:
     assert any("that the worker lacks" in breach for breach in trial.breaches)
 
 
-def test_there_are_26_points_and_each_is_named_once() -> None:
-    assert len(POINTS) == len(set(POINTS)) == 26
+def test_there_are_29_points_and_each_is_named_once() -> None:
+    assert len(POINTS) == len(set(POINTS)) == 29

@@ -13,7 +13,7 @@ from copytrade.settings import Settings
 from tests.simulation import fill_rules
 from tests.simulation.circumstances import SECRET
 from tests.simulation.limit_rules import limits_hold
-from tests.simulation.market_rules import MarketJudge
+from tests.simulation.market_rules import LagMs, MarketJudge
 from tests.simulation.row_rules import carries_add_up, rows_hold
 from tests.simulation.stage import Stage
 from tests.simulation.storage import Kept
@@ -33,7 +33,7 @@ class Checker:
 
     stage: Stage
     record: VenueRecord
-    lag_ms: int
+    lag_ms: LagMs
     settings: Settings
     clock_off_ms_max: int = 0
     """How far off the worker's clock may be, which stamps its rows."""

@@ -148,4 +148,5 @@ async def heal(trouble: Trouble) -> None:
     conditions.lost_rows = 0.0
     conditions.socket_ms = 0
     stage.disk.slow_ms = stage.disk.failures = 0
+    stage.disk.deaths_due.clear()
     stage.clock.set_off(0)

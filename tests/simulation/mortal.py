@@ -26,6 +26,8 @@ class Disk:
     slow_ms: int = 0
     failures: int = 0
     """So many calls are refused, each before it changed anything."""
+    deaths_due: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """By the side of a write: what ends the process as soon as it comes there."""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,10 @@ class MortalLedger:
         self._stop_if_dead()
         self._calls[moment] += 1
         try:
+            die = self._disk.deaths_due.pop(moment, None)
+            if die is not None:
+                die()
+                self._stop_if_dead()
             for _ in range(self._rng.randrange(TURNS_MAX)):
                 await asyncio.sleep(0)
             if self._disk.slow_ms:

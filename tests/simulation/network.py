@@ -18,7 +18,7 @@ from copytrade.sandbox.http_message import Response, json_response
 from copytrade.sandbox.inprocess import LocalVenue
 from copytrade.sandbox.rpc import RpcService
 from tests.simulation.lies import Lie, told
-from tests.simulation.sockets import Disorder, SimulatedSocket
+from tests.simulation.sockets import Disorder, Loss, SimulatedSocket
 
 FIRST_NODE, SECOND_NODE = "/rpc", "/rpc2"
 TRADES = "/data/v2/trades"
@@ -60,6 +60,7 @@ class Conditions:
     lost_rows: float = 0.0
     """The part of the Data API's rows that it never gives, the same ones each time."""
     rows_lost: int = 0
+    losses: list[Loss] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,9 +19,12 @@ from copytrade.adapters.polygon.tip import Tip
 from copytrade.domain import dedupe
 from copytrade.domain.fills import Side
 from copytrade.engine.decide import Decide
+from copytrade.ports.leader_fills import CursorScope
 from copytrade.ports.ledger import Orphaned
 from copytrade.strategies.copy import decision, guards
 from tests.simulation.mortal import MortalLedger
+
+WRITTEN_AFTER_S = 0.3
 
 
 def the_start_is_now(patch: pytest.MonkeyPatch) -> None:
@@ -131,8 +134,17 @@ def a_reorg_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_cursor_is_written_first(patch: pytest.MonkeyPatch) -> None:
-    """Store how far was read in one transaction, and what was read in the next."""
-    call_before = MortalLedger.__getattr__
+    """Store how far was read, which a start goes by, and what was read when there is time."""
+    call_before, start_before = MortalLedger.__getattr__, Tip.start
+    first_unread_before = History._first_unread
+
+    async def start(self: Tip, stored: Any) -> None:
+        await start_before(self, stored and replace(stored, proved_block=stored.last_processed_block))
+
+    async def first_unread(self: History, job: Any) -> int:
+        first = await first_unread_before(self, job)
+        row = await self._cursors.cursor(CursorScope(leader_address=job.leader.address))
+        return first if row is None else job.last + 1
 
     def attribute(self: MortalLedger, name: str) -> Any:
         call = call_before(self, name)
@@ -142,11 +154,15 @@ def the_cursor_is_written_first(patch: pytest.MonkeyPatch) -> None:
         async def ingest(seen: Any, *, now_ms: int) -> Any:
             if seen.cursor is not None:
                 await call(replace(seen, sightings=()), now_ms=now_ms)
+            if seen.cursor is not None and seen.sightings:
+                await asyncio.sleep(WRITTEN_AFTER_S)
             return await call(replace(seen, cursor=None, proved=()), now_ms=now_ms)
 
         return ingest
 
     patch.setattr(MortalLedger, "__getattr__", attribute)
+    patch.setattr(Tip, "start", start)
+    patch.setattr(History, "_first_unread", first_unread)
 
 
 def nothing_is_ever_confirmed(patch: pytest.MonkeyPatch) -> None:

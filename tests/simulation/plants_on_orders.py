@@ -19,10 +19,11 @@ from copytrade.domain.attempts import ExecutionAttempt
 from copytrade.domain.fills import Side
 from copytrade.domain.matching import Match
 from copytrade.domain.risk import Ruling
-from copytrade.domain.units import MICRO
+from copytrade.domain.units import MICRO, Millis
 from copytrade.engine import risk
 from copytrade.engine.execute import Execute
 from copytrade.engine.portfolio import Portfolio
+from copytrade.ports.clock import Clock
 from copytrade.strategies.copy import amounts
 
 
@@ -87,20 +88,37 @@ def sizes_are_floats(patch: pytest.MonkeyPatch) -> None:
 
 def an_open_socket_proves_a_book(patch: pytest.MonkeyPatch) -> None:
     """Take a book for fresh as long as its connection stands: the venue answers pings, after all."""
-    patch.setattr(ClobBookStore, "_age_ms", lambda self, tracked: 0)
+    patch.setattr(ClobBookStore, "_age_ms", lambda self, tracked, *, is_doubtful: 0)
 
 
 def the_wall_clock_tells_the_age(patch: pytest.MonkeyPatch) -> None:
-    """Subtract wall times for the age of a book, and take no notice of what proved it since."""
+    """Subtract wall times for the age of a book."""
+    make_before = ClobBookStore.__init__
 
-    def age_ms(self: ClobBookStore, tracked: Any) -> int:
-        return self._clock.now_ms() - tracked.book.changed_at_ms
+    def make(self: ClobBookStore, *, clock: Clock, **rest: Any) -> None:
+        make_before(self, clock=_WallClock(clock), **rest)
 
-    patch.setattr(ClobBookStore, "_age_ms", age_ms)
+    patch.setattr(ClobBookStore, "__init__", make)
+
+
+class _WallClock(Clock):
+    """A clock that is asked for nothing but the time of day."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_ms(self) -> Millis:
+        return self._clock.now_ms()
+
+    def monotonic_ms(self) -> Millis:
+        return self._clock.now_ms()
+
+    async def sleep_ms(self, duration_ms: Millis) -> None:
+        await self._clock.sleep_ms(duration_ms)
 
 
 def changes_make_a_book(patch: pytest.MonkeyPatch) -> None:
-    """Apply changes to a token that has no book yet, and take what comes out for one."""
+    """Apply changes to a token that has no book yet, and take what comes out for one; hold nothing against it."""
     move_before = Shelf.move
 
     def move(self: Shelf, tracked: Any, *rest: Any) -> None:
@@ -110,11 +128,14 @@ def changes_make_a_book(patch: pytest.MonkeyPatch) -> None:
         move_before(self, tracked, *rest)
 
     patch.setattr(Shelf, "move", move)
+    patch.setattr(Checks, "check_all", lambda self: None)
+    patch.setattr(Checks, "is_doubtful", lambda self, tracked: False)
 
 
 def a_contradicted_book_is_kept(patch: pytest.MonkeyPatch) -> None:
     """Take no notice of what messages say of the touch, nor of snapshots that differ."""
     patch.setattr(Checks, "check_all", lambda self: None)
+    patch.setattr(Checks, "is_doubtful", lambda self, tracked: False)
     patch.setattr(Shelf, "strike", lambda self, tracked, what, *, is_final: None)
 
 

@@ -40,6 +40,9 @@ def _attempts(kept: Kept, fill_age_max_ms: int) -> Breaches:
         if stored.recorded.fill.fill_ts_ms // 1000 < since_s:
             yield f"attempt {attempt.id} copies a fill of before its leader was followed"
         age_ms = attempt.decided_at_ms - stored.recorded.fill.fill_ts_ms
+        book_age = dict(attempt.reasons[0].numbers).get("book_age_ms") if attempt.reasons else None
+        if book_age is not None and int(book_age) < 0:
+            yield f"attempt {attempt.id} was decided on a book that is {book_age} ms old"
         if not is_skip and age_ms > fill_age_max_ms:
             yield f"attempt {attempt.id} copies a fill {age_ms} ms old"
 

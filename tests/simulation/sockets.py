@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from copytrade.sandbox.inprocess import LocalSocket
+from tests.virtual_time import VirtualClock
 
+FULL_BOOK = '"event_type":"book"'
 HELD_S = 0.5
 """A frame is overtaken by no more than this."""
 
@@ -22,13 +24,29 @@ class Disorder:
     lost: float = 0.0
     repeated: float = 0.0
     swapped: float = 0.0
+    is_unshown: bool = False
+    """Whether no full book comes, only changes."""
     struck: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A frame that did not come, or not in its order; None for what makes all that was heard doubtful."""
+
+    at_ms: int
+    text: str | None
+
+    def is_about(self, condition: str) -> bool:
+        """Tell whether a market's book may lack something by it."""
+        return self.text is None or condition in self.text
 
 
 class Way(Protocol):
     """What frames meet on their way."""
 
     socket_ms: int
+    losses: list[Loss]
+    """By true time; what a lost frame told of a book is learnt from the next snapshot only."""
     disorder: dict[str, Disorder]
     """By path of the feed."""
 
@@ -57,23 +75,31 @@ class SimulatedSocket:
 
     def _come(self, text: str) -> None:
         disorder = self._way.disorder.get(self._target)
+        if disorder is not None and disorder.is_unshown and FULL_BOOK in text:
+            disorder.struck["unshown"] += 1
+            return
         drawn = 1.0 if disorder is None else self._rng.random()
         if disorder is None or drawn >= disorder.lost + disorder.repeated + disorder.swapped:
             self._arrive(text)
         elif drawn < disorder.lost:
             disorder.struck["lost"] += 1
+            self._miss(text)
         elif drawn < disorder.lost + disorder.repeated:
             disorder.struck["repeated"] += 1
             self._arrive(text)
             self._arrive(text)
         elif self._overtaken is None:
             disorder.struck["swapped"] += 1
+            self._miss(text)
             self._overtaken = text
             asyncio.get_running_loop().call_later(HELD_S, self._release)
             return
         else:
             self._arrive(text)
         self._release()
+
+    def _miss(self, text: str) -> None:
+        self._way.losses.append(Loss(at_ms=VirtualClock().now_ms(), text=text))
 
     def _release(self) -> None:
         text, self._overtaken = self._overtaken, None

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,7 +29,7 @@ from tests.simulation.signs import signs_of
 from tests.simulation.stage import NewChronicle, Stage, open_stage
 from tests.simulation.strikes_on_host import OFF_MS_MAX
 from tests.simulation.venue_record import VenueRecord
-from tests.simulation.weather import BOOK_TROUBLE, FAULTS
+from tests.simulation.weather import BOOK_TROUBLE, CLOCK_TROUBLE, FAULTS
 from tests.virtual_time import run_virtual
 
 FAULTS_S = (25, 50)
@@ -159,9 +160,9 @@ class _Story:
         self._checker = Checker(
             stage=stage,
             record=VenueRecord(stage.world),
-            lag_ms=_lag_ms(stage.circumstances, self._times),
+            lag_ms=partial(_lag_ms, stage, self._times),
             settings=stage.circumstances.settings(),
-            clock_off_ms_max=OFF_MS_MAX if "clock_set" in self._times else 0,
+            clock_off_ms_max=OFF_MS_MAX if CLOCK_TROUBLE & set(self._times) else 0,
         )
         self._trouble = Trouble(stage=stage, kill=self._kill, life=self._number_of_life)
         self._breaches: dict[str, None] = {}
@@ -307,9 +308,13 @@ class _Story:
         return ""
 
 
-def _lag_ms(circumstances: Circumstances, faults: Collection[str]) -> int:
-    """Return how old what a worker saw of the venue may be."""
-    if "market_frames" in faults or ("market_junk" in faults and circumstances.bookstore_mode == "ws"):
+def _lag_ms(stage: Stage, faults: Collection[str], token_id: str, at_ms: int) -> int:
+    """Return how old what a worker saw of a book at a true time may be."""
+    circumstances = stage.circumstances
+    market = stage.world.exchange.catalogue.by_token_text(token_id)
+    condition = "" if market is None else market.condition
+    late = (one for one in stage.conditions.losses if one.at_ms <= at_ms <= one.at_ms + LOSSY_LAG_MS)
+    if any(one.is_about(condition) for one in late):
         return LOSSY_LAG_MS
     if BOOK_TROUBLE & set(faults):
         return TROUBLED_LAG_MS

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from copytrade.sandbox.faults import ErrorRule
 from tests.simulation.faults import Blow
 from tests.simulation.network import Interference
-from tests.simulation.sockets import Disorder
+from tests.simulation.sockets import Disorder, Loss
 
 SOCKET_MS_MAX = 3_000
+BACK_MS_MIN, BACK_MS_MAX = 2_000, 60_000
 MARKET_PATH, CHAIN_PATH, STREAM_PATH = "/ws/market", "/rpc", "/ws/rtds"
 PATHS = ("/rpc", "/rpc2", "/clob", "/clob/books", "/gamma", "/data")
 STATUSES = (400, 404, 408, 425, 429, 500, 502, 503, 504)
@@ -41,6 +46,45 @@ async def freeze_socket(blow: Blow, kind: str) -> None:
     blow.faults.frozen_future.discard(kind)
 
 
+async def blind_to_books(blow: Blow) -> None:
+    """Let the books' sockets say nothing, old and new, and their routes fail, and set the clock back meanwhile."""
+    await blow.control("freeze", kind="market", frozen=True, future=True)
+    with _without_book_routes(blow):
+        blow.struck()
+        await asyncio.sleep(blow.rng.uniform(1, 6))
+        back_ms = int(BACK_MS_MIN * (BACK_MS_MAX / BACK_MS_MIN) ** blow.rng.random())
+        blow.stage.clock.set_off(-back_ms)
+        await blow.last(25)
+    blow.stage.clock.set_off(0)
+    blow.faults.frozen_future.discard("market")
+
+
+async def show_no_books(blow: Blow) -> None:
+    """Drop the books' sockets and send only changes on new ones; often nobody can be asked for a book either."""
+    shown_not = Disorder(is_unshown=True)
+    blow.stage.conditions.disorder[MARKET_PATH] = shown_not
+    await blow.control("drop", kind="market", refuse=0)
+    if blow.rng.random() < 0.5:
+        with _without_book_routes(blow):
+            await blow.last(20)
+    else:
+        await blow.last(20)
+    if blow.stage.conditions.disorder.get(MARKET_PATH) is shown_not:
+        del blow.stage.conditions.disorder[MARKET_PATH]
+    blow.struck(shown_not.struck["unshown"])
+
+
+@contextmanager
+def _without_book_routes(blow: Blow) -> Iterator[None]:
+    rule = ErrorRule(target="/clob", status=503, body={"error": "out of order"}, remaining=1 << 31)
+    blow.faults.rules.append(rule)
+    try:
+        yield
+    finally:
+        if rule in blow.faults.rules:
+            blow.faults.rules.remove(rule)
+
+
 async def delay_sockets(blow: Blow) -> None:
     conditions = blow.stage.conditions
     conditions.socket_ms = blow.rng.randint(50, SOCKET_MS_MAX)
@@ -67,6 +111,8 @@ async def send_junk(blow: Blow, kind: str) -> None:
     junk = blow.rng.choice(JUNK)
     for session in sessions:
         session.outlet.send(junk)
+    if kind == "market" and blow.stage.circumstances.bookstore_mode == "ws":
+        blow.stage.conditions.losses.append(Loss(at_ms=blow.stage.clock.true_ms(), text=None))
     blow.struck(len(sessions), what=junk[:60])
 
 

@@ -6,10 +6,15 @@ import asyncio
 
 from tests.simulation.faults import Blow
 from tests.simulation.host import host_loop
+from tests.simulation.mortal import AFTER, BEFORE, WRITES
 
 STEPS_MAX = 3_000
 """A worker makes some hundred steps a second; a death comes within so many from when it was drawn."""
 AGAIN_CHANCE = 0.4
+WRITE_WITHIN_S = 20
+"""A write that does not come within that is not waited for."""
+MORTAL_WRITES = (*WRITES, "close_attempts")
+"""Most lives leave nothing open, so that the last is not owed."""
 PAUSE_S_MAX = 60
 OFF_MS_MAX = 120_000
 
@@ -40,6 +45,29 @@ async def kill_the_worker(blow: Blow) -> None:
         if blow.rng.random() >= AGAIN_CHANCE:
             return
         await asyncio.sleep(blow.rng.choice((0, 0.1, 3)) * blow.rng.random())
+
+
+async def kill_at_a_write(blow: Blow) -> None:
+    """Kill just before or just after a commit, and often again at one of the next life's first."""
+    disk = blow.stage.disk
+    while True:
+        died = asyncio.Event()
+
+        def die(died: asyncio.Event = died) -> None:
+            blow.struck(int(blow.trouble.kill()))
+            died.set()
+
+        moment = f"{blow.rng.choice(MORTAL_WRITES)}:{blow.rng.choice((BEFORE, AFTER))}"
+        disk.deaths_due[moment] = die
+        try:
+            async with asyncio.timeout(WRITE_WITHIN_S):
+                await died.wait()
+        except TimeoutError:
+            if disk.deaths_due.get(moment) is die:
+                del disk.deaths_due[moment]
+            return
+        if blow.rng.random() >= AGAIN_CHANCE:
+            return
 
 
 async def stop_the_process(blow: Blow) -> None:

@@ -61,6 +61,8 @@ FAULTS: dict[str, Fault] = {
         applies=_has_market_socket,
         kinds=DISORDER,
     ),
+    "market_unshown": Fault(strike=feeds.show_no_books, family="books", applies=_has_market_socket),
+    "market_blind": Fault(strike=feeds.blind_to_books, family="books"),
     "market_junk": Fault(strike=partial(feeds.send_junk, kind="market"), family="books", applies=_has_market_socket),
     "tick_change": Fault(strike=feeds.change_tick, family="books"),
     "chain_drop": Fault(strike=partial(feeds.drop_socket, kind="chain"), family="chain", applies=_reads_chain),
@@ -114,6 +116,7 @@ FAULTS: dict[str, Fault] = {
     "slow_disk": Fault(strike=host.slow_the_disk, family="host"),
     "failed_disk": Fault(strike=host.fail_the_disk, family="host"),
     "death": Fault(strike=host.kill_the_worker, family="host"),
+    "death_at_write": Fault(strike=host.kill_at_a_write, family="host"),
     "stopped_process": Fault(strike=host.stop_the_process, family="host"),
     "clock_set": Fault(strike=host.set_the_clock, family="host", kinds=("ahead", "behind")),
     "resolution": Fault(strike=host.resolve_a_market, family="books"),
@@ -127,6 +130,8 @@ BOOK_TROUBLE = frozenset(
         "market_freeze",
         "market_frames",
         "market_junk",
+        "market_unshown",
+        "market_blind",
         "tick_change",
         "resolution",
         "http_error",
@@ -136,8 +141,11 @@ BOOK_TROUBLE = frozenset(
         "socket_latency",
         "slow_disk",
         "death",
+        "death_at_write",
         "stopped_process",
         "clock_set",
     }
 )
 """With any of these a worker may rightly see a book of some seconds ago."""
+CLOCK_TROUBLE = frozenset({"clock_set", "market_blind"})
+"""Each sets the clock wrong."""

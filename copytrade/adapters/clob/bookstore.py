@@ -130,7 +130,7 @@ class ClobBookStore(BookStore):
         return tuple(self._shelf.books)
 
     def track(self, token_id: str) -> None:
-        self._track(token_id, is_urgent=token_id in self._pinned())
+        self._track(token_id, is_urgent=False)
 
     def pin(self, pinned: Callable[[], Collection[str]]) -> None:
         self._pinned = pinned
@@ -269,7 +269,7 @@ class ClobBookStore(BookStore):
             return outcome
         twin_id = self._twin_of(token_id)
         is_full = twin_id not in self._shelf.outcomes and len(self._shelf.books) >= self._tokens_max
-        if is_full and not self._evict(is_urgent=is_urgent):
+        if is_full and not self._evict(is_urgent=is_urgent or token_id in self._pinned()):
             self._refuse(token_id)
             return None
         outcome = self._shelf.add(token_id, twin_id)

@@ -144,17 +144,15 @@ class ClobExecutor(ExecutionAdapter):
             return FoundOrder(state=OrderState.UNKNOWN, filled_shares=None)
         return FoundOrder(state=_state(row, attempt), filled_shares=row.matched)
 
-    async def recover(self, attempt: ExecutionAttempt) -> None:
+    async def recover(self, attempt: ExecutionAttempt) -> OrderDone | None:
         """Take up an order of an earlier life: it is looked up and cancelled in time, never posted again."""
         if attempt.order_hash is None:
-            done = OrderDone(
+            return OrderDone(
                 attempt_id=attempt.id,
                 status=AttemptStatus.CANCELED,
                 reason=reason("INTERRUPTED"),
                 at_ms=self._clock.now_ms(),
             )
-            await self.following.events.put(done)
-            return
         market = self._market_of(attempt.token_id)
         working = WorkingOrder(
             attempt,
@@ -166,6 +164,7 @@ class ClobExecutor(ExecutionAdapter):
         self._doubt(working, Doubt(why=reason("NEVER_ARRIVED")))
         self.following.begin(working, is_known=True)
         await self._new.put(working)
+        return None
 
     async def events(self) -> AsyncIterator[ExecutionEvent]:
         while True:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.units import Millis, Usdc
     from copytrade.domain.venue_orders import VenueOrder
+    from copytrade.ports.execution import OrderDone
     from copytrade.ports.leader_fills import FillsRemoved
 
 
@@ -163,6 +164,16 @@ class MemoryAttempts(MemoryFills):
     ) -> ExecutionAttempt | None:
         attempt = self._attempts.get(attempt_id)
         return None if attempt is None else self._end(attempt, status=status, why=reason, at_ms=at_ms)
+
+    async def close_attempts(self, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+        closed: dict[UUID, ExecutionAttempt] = {}
+        for told in endings:
+            attempt = closed.get(told.attempt_id) or self._attempts.get(told.attempt_id)
+            after = attempt and end(attempt, status=told.status, why=told.reason, at_ms=told.at_ms)
+            if after is not None:
+                closed[told.attempt_id] = after
+        self._attempts |= closed
+        return tuple(closed.values())
 
     async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
         return self._attempts.get(attempt_id)

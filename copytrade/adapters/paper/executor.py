@@ -89,7 +89,7 @@ class PaperExecutor(ExecutionAdapter):
         self._active: dict[str, MarketDesk] = {}
         self._idle: dict[str, MarketDesk] = {}
         self._watches: dict[MarketDesk, tuple[asyncio.Task[None], asyncio.Task[None]]] = {}
-        self._recovered: deque[ExecutionEvent] = deque()
+        self._interrupted: deque[ExecutionEvent] = deque()
         self._events: asyncio.Queue[ExecutionEvent] = asyncio.Queue(EVENTS_MAX)
         self._bell = asyncio.Event()
         self._catch_up_at_ms: Millis = 0
@@ -145,7 +145,7 @@ class PaperExecutor(ExecutionAdapter):
             return self._ended.get(attempt.id, FoundOrder(state=OrderState.UNKNOWN, filled_shares=None))
         return FoundOrder(state=OrderState.OPEN, filled_shares=self._filled.get(attempt.id, 0))
 
-    async def recover(self, attempt: ExecutionAttempt) -> None:
+    async def recover(self, attempt: ExecutionAttempt) -> OrderDone:
         """End an attempt of an earlier life: what it filled stays, the rest is never placed again."""
         is_filled = 0 < attempt.size_shares_target <= attempt.filled_shares
         status = AttemptStatus.FILLED if is_filled else AttemptStatus.CANCELED
@@ -154,8 +154,7 @@ class PaperExecutor(ExecutionAdapter):
         if attempt.placed_at_ms is not None and attempt.filled_shares > 0:
             # The clock may have been set back since: it did not end before what it got.
             at_ms = max(at_ms, last_instant_ms(attempt.placed_at_ms, attempt.ttl_ms))
-        self._recovered.append(OrderDone(attempt_id=attempt.id, status=status, reason=why, at_ms=at_ms))
-        self._bell.set()
+        return OrderDone(attempt_id=attempt.id, status=status, reason=why, at_ms=at_ms)
 
     async def events(self) -> AsyncIterator[ExecutionEvent]:
         while True:
@@ -201,8 +200,8 @@ class PaperExecutor(ExecutionAdapter):
             self._note_end(event)
         self._retire_desks()
         self._catch_up(now_ms)
-        recovered = [self._recovered.popleft() for _ in range(len(self._recovered))]
-        return recovered + happened
+        interrupted = [self._interrupted.popleft() for _ in range(len(self._interrupted))]
+        return interrupted + happened
 
     def _interrupt_if_set_back(self, now_ms: Millis) -> None:
         """End what is open, and forget what was used up, if the clock was set back: as a restart does."""
@@ -213,7 +212,7 @@ class PaperExecutor(ExecutionAdapter):
         for desk in self._active.values():
             for ended in desk.interrupt(why):
                 self._note_end(ended)
-                self._recovered.append(ended)
+                self._interrupted.append(ended)
         self._active.clear()
         self._idle.clear()
         self._catch_up_at_ms = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, text, update
 
 from copytrade.adapters.sql import hot
 from copytrade.adapters.sql.ingest import FILL_WITH_ADDRESS
@@ -14,6 +14,7 @@ from copytrade.domain.attempts import AttemptStatus, Settlement, reason
 from copytrade.domain.booking import end
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy import ColumnElement, TextClause
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from copytrade.domain.fills import RecordedFill
     from copytrade.domain.orders import OrderType
     from copytrade.domain.units import Millis
+    from copytrade.ports.execution import OrderDone
 
 _FILLED_SHARES: Final = (
     select(func.coalesce(func.sum(execution_fill.c.filled_shares), 0, type_=execution_fill.c.filled_shares.type))
@@ -94,6 +96,41 @@ def close(
     return None if attempt is None else _end(connection, attempt, status=status, why=why, at_ms=at_ms)
 
 
+def close_many(connection: Connection, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+    """End what of these is still open; return that.
+
+    :raises ValueError: a status is no ending.
+    """
+    named = execution_attempt.c.id.in_([told.attempt_id for told in endings])
+    known = {attempt.id: attempt for attempt in select_where(connection, named)}
+    closed: dict[UUID, ExecutionAttempt] = {}
+    for told in endings:
+        attempt = closed.get(told.attempt_id) or known.get(told.attempt_id)
+        after = attempt and end(attempt, status=told.status, why=told.reason, at_ms=told.at_ms)
+        if after is not None:
+            closed[after.id] = after
+    _change_many(connection, [(known[after.id], after) for after in closed.values()])
+    return tuple(closed.values())
+
+
+def _change_many(connection: Connection, changes: Sequence[tuple[ExecutionAttempt, ExecutionAttempt]]) -> None:
+    """Write what moves with the status of each.
+
+    :raises StatusChangedError: as `change` does.
+    """
+    if not changes:
+        return
+    rows = [{"attempt": before.id, "was": before.status, **_moved(after)} for before, after in changes]
+    done = connection.execute(
+        update(execution_attempt).where(
+            execution_attempt.c.id == bindparam("attempt"), execution_attempt.c.status == bindparam("was")
+        ),
+        rows,
+    )
+    if done.rowcount != len(rows):
+        raise StatusChangedError(f"{len(rows) - done.rowcount} of {len(rows)} attempts are not as they were read")
+
+
 def _end(
     connection: Connection, attempt: ExecutionAttempt, *, status: AttemptStatus, why: Reason | None, at_ms: Millis
 ) -> ExecutionAttempt | None:
@@ -111,15 +148,19 @@ def change(connection: Connection, *, before: ExecutionAttempt, after: Execution
     done = connection.execute(
         update(execution_attempt)
         .where(execution_attempt.c.id == before.id, execution_attempt.c.status == before.status)
-        .values(
-            status=after.status,
-            decision_reason=reasons_json(after.reasons),
-            first_fill_at=after.first_fill_at_ms,
-            done_at=after.done_at_ms,
-        )
+        .values(_moved(after))
     )
     if done.rowcount != 1:
         raise StatusChangedError(f"attempt {before.id} is not {before.status} any more")
+
+
+def _moved(after: ExecutionAttempt) -> dict[str, object]:
+    return {
+        "status": after.status,
+        "decision_reason": reasons_json(after.reasons),
+        "first_fill_at": after.first_fill_at_ms,
+        "done_at": after.done_at_ms,
+    }
 
 
 def undecided(connection: Connection, *, limit: int) -> tuple[RecordedFill, ...]:

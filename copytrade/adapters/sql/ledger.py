@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from copytrade.domain.venue_orders import VenueOrder
     from copytrade.ports.accounts import Settled
     from copytrade.ports.attribution import Unattributed
+    from copytrade.ports.execution import OrderDone
     from copytrade.ports.leader_fills import (
         ChainConfirmed,
         Cursor,
@@ -177,6 +178,9 @@ class SqlLedger(SqlRiskStore, SqlReconciliationStore, SqlLadderStore, Ledger):
         return await self._database.write_alone(
             partial(attempts.close, attempt_id=attempt_id, status=status, why=reason, at_ms=at_ms)
         )
+
+    async def close_attempts(self, endings: Sequence[OrderDone]) -> tuple[ExecutionAttempt, ...]:
+        return await self._database.write_alone(partial(attempts.close_many, endings=endings))
 
     async def attempt(self, attempt_id: UUID) -> ExecutionAttempt | None:
         return await self._database.read(partial(attempts.find, attempt_id=attempt_id))

@@ -80,8 +80,8 @@ def test_what_an_earlier_life_filled_does_not_end_before_its_fills() -> None:
 
     async def story(session: Session) -> None:
         open_one = an_attempt(status=AttemptStatus.PARTIAL, filled_shares=micro("10"), placed_at_ms=placed_ms)
-        await session.executor.recover(open_one)
-        await session.executor.recover(replace(open_one, id=attempt_id("two"), filled_shares=0))
+        await session.recover(open_one)
+        await session.recover(replace(open_one, id=attempt_id("two"), filled_shares=0))
         await session.until(10)
 
     assert told(play((), story)) == [(41_000, "CANCELED", "INTERRUPTED"), (0, "CANCELED", "INTERRUPTED")]

@@ -52,7 +52,7 @@ def test_a_cancel_never_overtakes_the_order_nor_its_hold() -> None:
 def test_an_attempt_of_an_earlier_life_is_interrupted_and_not_placed() -> None:
     async def story(session: Session) -> None:
         for status in (AttemptStatus.PENDING, AttemptStatus.SUBMITTED, AttemptStatus.PARTIAL):
-            await session.executor.recover(an_attempt(status, status=status, filled_shares=0))
+            await session.recover(an_attempt(status, status=status, filled_shares=0))
         await session.until(5_000)
 
     assert told(play(states(*QUIET), story)) == [(0, "CANCELED", "INTERRUPTED")] * 3
@@ -60,7 +60,7 @@ def test_an_attempt_of_an_earlier_life_is_interrupted_and_not_placed() -> None:
 
 def test_an_attempt_whose_last_fill_was_booked_but_not_its_end_is_filled() -> None:
     async def story(session: Session) -> None:
-        await session.executor.recover(an_attempt(status=AttemptStatus.PARTIAL, filled_shares=micro("100")))
+        await session.recover(an_attempt(status=AttemptStatus.PARTIAL, filled_shares=micro("100")))
         await session.until(10)
 
     assert told(play((), story)) == [(0, "FILLED", None)]

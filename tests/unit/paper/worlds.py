@@ -208,6 +208,10 @@ class Session:
         while sum(isinstance(event, OrderDone) for event in self.events) < count:
             await self._clock.sleep_ms(1)
 
+    async def recover(self, attempt: ExecutionAttempt) -> None:
+        """Settle an attempt of an earlier life, whose ending is certain at once."""
+        self.events.append(await self.executor.recover(attempt))
+
     async def collect(self) -> None:
         async for event in self.executor.events():
             self.events.append(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from copytrade.engine.book_recording import BookRecorder
 from copytrade.engine.recording import RecordingLedger, Scribe
 from copytrade.engine.replayed_ledger import Gates, ReplayedLedger
 from copytrade.engine.session import Closed, Filled, Held, Made, Placed, Remembered, Removed, Settled
+from copytrade.ports.execution import OrderDone
 from copytrade.ports.ledger import Ledger
 from tests.fakes import FakeBooks
 from tests.ledger_facts import a_log, a_stored_fill, an_attempt, an_execution, removed
@@ -61,6 +63,11 @@ def test_what_becomes_of_an_attempt_is_written_once_in_its_order() -> None:
             await ledger.book_execution(an_execution(attempt))
         for _ in range(2):
             await ledger.close_attempt(attempt.id, status=AttemptStatus.CANCELED, reason=None, at_ms=NOW_MS)
+        ended = OrderDone(attempt_id=attempt.id, status=AttemptStatus.CANCELED, reason=None, at_ms=NOW_MS)
+        await ledger.close_attempts([ended])
+        left_open = an_attempt(await a_stored_fill(ledger, tx_hash="0x" + "02" * 32))
+        await ledger.record_attempt(left_open)
+        await ledger.close_attempts([replace(ended, attempt_id=left_open.id)])
         paid = Resolution(
             condition_id=a_market().condition_id,
             payouts=(micro("1"), 0),
@@ -74,7 +81,18 @@ def test_what_becomes_of_an_attempt_is_written_once_in_its_order() -> None:
 
     entries = run_virtual(main, epoch_ms=NOW_MS)
 
-    assert [type(entry) for entry in entries] == [Held, Remembered, Made, Placed, Filled, Closed, Settled, Removed]
+    assert [type(entry) for entry in entries] == [
+        Held,
+        Remembered,
+        Made,
+        Placed,
+        Filled,
+        Closed,
+        Made,
+        Closed,
+        Settled,
+        Removed,
+    ]
     assert {entry.at_ms for entry in entries} == {NOW_MS}
 
 
