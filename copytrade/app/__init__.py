@@ -12,6 +12,7 @@ from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
 from copytrade.app.reconciling import open_reconciler
 from copytrade.app.recording import open_recording
+from copytrade.app.redacting import load_settings, process_redaction, redact_tracebacks
 from copytrade.app.replaying import Replayed, replay
 from copytrade.app.signing import open_signer_process, serve_until_cancelled
 from copytrade.app.sources import POLYGON_CHAIN_ID
@@ -30,6 +31,7 @@ __all__ = [
     "drill_all",
     "limits_in_force",
     "line_notifier",
+    "load_settings",
     "log_traceback",
     "look_at_live_gates",
     "new_leader",
@@ -45,6 +47,8 @@ __all__ = [
     "open_stories",
     "open_verify",
     "operator",
+    "process_redaction",
+    "redact_tracebacks",
     "replay",
     "schema_state",
     "serve_until_cancelled",

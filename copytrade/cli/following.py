@@ -17,7 +17,6 @@ from copytrade.domain.copy_rules import contradiction, rules_of
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro
 from copytrade.ports.ledger import UnknownLeaderError
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +122,7 @@ async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], sinc
         since_ms = parse_since(since, now_ms=now_ms) if since else now_ms
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    settings = load()
+    settings = app.load_settings()
     leader = with_rules(app.new_leader(address, label=label, since_ms=since_ms, now_ms=now_ms), given)
     _refuse_contradiction(leader, settings)
     async with app.open_ledger(settings) as ledger:
@@ -136,7 +135,7 @@ async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], sinc
 
 
 async def _set(address: str, *, given: Mapping[str, RuleValue], cleared: set[str], changes: Mapping[str, Any]) -> None:
-    settings = load()
+    settings = app.load_settings()
     async with app.open_ledger(settings) as ledger:
         before = next((leader for leader in await ledger.leaders() if leader.address == address), None)
         if before is None:
@@ -163,13 +162,13 @@ def _refuse_contradiction(leader: Leader, settings: Settings) -> None:
 
 
 async def _remove(address: str) -> None:
-    async with app.open_ledger(load()) as ledger:
+    async with app.open_ledger(app.load_settings()) as ledger:
         await ledger.remove_leader(address)
     print_line(f"{address} is no longer followed; its fills and our attempts stay")
 
 
 async def _list(*, as_json: bool) -> None:
-    async with app.open_ledger(load()) as ledger:
+    async with app.open_ledger(app.load_settings()) as ledger:
         leaders = await ledger.leaders()
     if as_json:
         print_json({"leaders": [_row(leader) for leader in leaders]})

@@ -11,7 +11,7 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.domain.live_gates import LIVE_GATES, refusals
-from copytrade.settings import configuration_lines, load
+from copytrade.settings import configuration_lines
 
 if TYPE_CHECKING:
     from copytrade.domain.live_gates import LiveFacts
@@ -32,7 +32,7 @@ def status(as_json: AsJson = False) -> None:
 
     Nothing is sent but questions. The key is opened to ask the venue, once it and the caps are set.
     """
-    settings = load()
+    settings = app.load_settings()
     facts = asyncio.run(_look(settings))
     shut = {refused.gate.value: refused.why for refused in refusals(facts)}
     rows = [

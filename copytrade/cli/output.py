@@ -1,4 +1,4 @@
-"""What a verb prints: a table for people, or one JSON document for programs."""
+"""What a verb prints: a table for people, or one JSON document for programs; none with a secret of this process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from copytrade import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,18 +26,18 @@ def console() -> Console:
 
 def print_json(document: Any) -> None:
     """Print one JSON document; what JSON lacks (decimals, times, ids) becomes text."""
-    json.dump(document, sys.stdout, indent=2, default=str)
+    sys.stdout.write(_clean(json.dumps(document, indent=2, default=str)))
     sys.stdout.write("\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: str = "") -> None:
     """Print a table; `right` names the columns, separated by spaces, that are aligned to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(title=_clean(title), title_justify="left", header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right.split() else "left", overflow="fold")
     count = 0
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else _clean(str(cell))) for cell in row))
         count += 1
     if count:
         console().print(table)
@@ -53,11 +55,15 @@ def print_pairs(title: str, pairs: Mapping[str, object]) -> None:
 
 def print_line(text: str) -> None:
     """Print one line at once."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_clean(text)}\n")
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
-    """Print one line to standard error."""
-    sys.stderr.write(f"copytrade: {text}\n")
+    """Print one line to standard error; what only looks like a secret is left out too."""
+    sys.stderr.write(f"copytrade: {app.process_redaction().text(text)}\n")
     sys.stderr.flush()
+
+
+def _clean(text: str) -> str:
+    return app.process_redaction().known(text)

@@ -13,7 +13,6 @@ from copytrade.cli.following import AsJson
 from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_pairs, print_table
 from copytrade.domain.attempts import AttemptStatus
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +40,7 @@ def attempts(
 
 
 async def _status(*, as_json: bool) -> None:
-    async with app.open_reports(load()) as reports:
+    async with app.open_reports(app.load_settings()) as reports:
         found = await reports.status(now_ms=app.system_clock().now_ms())
     if as_json:
         print_json(found)
@@ -69,7 +68,7 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
 
 
 async def _attempts(*, limit: int, leader: str, only: str, as_json: bool) -> None:
-    settings = load()
+    settings = app.load_settings()
     address = await address_of(settings, leader) if leader else None
     async with app.open_reports(settings) as reports:
         rows = await reports.attempts(limit=limit, leader=address, status=only or None)

@@ -12,7 +12,6 @@ from copytrade.cli.following import AsJson
 from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.since import parse_since
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +46,7 @@ def stats(
 
 
 async def _figures(*, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
-    settings = load()
+    settings = app.load_settings()
     address = await address_of(settings, leader) if leader else None
     async with app.open_statistics(settings) as statistics:
         return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=address)

@@ -17,7 +17,6 @@ from copytrade.domain.units import format_micro
 from copytrade.engine.verify import DAY_MS, RangeReport
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.witnesses import PastLostError, Trade, WitnessUnavailableError
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from copytrade.domain.units import Millis
@@ -52,7 +51,7 @@ def verify(
 
 
 async def _verify(wallet: str, *, since_ms: Millis | None, now_ms: Millis) -> list[RangeReport]:
-    settings = load()
+    settings = app.load_settings()
     async with app.open_ledger(settings) as ledger:
         leader = next((one for one in await ledger.leaders() if one.address == wallet), None)
         followed_ms = None if leader is None else leader.followed_since_ms // 1000 * 1000
