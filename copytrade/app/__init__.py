@@ -13,6 +13,7 @@ from copytrade.app.ranking import open_rank
 from copytrade.app.reconciling import open_reconciler
 from copytrade.app.recording import open_recording
 from copytrade.app.redacting import load_settings, process_redaction, redact_tracebacks
+from copytrade.app.redeeming import Redeemable, look_for_redeemable
 from copytrade.app.replaying import Replayed, replay
 from copytrade.app.signing import open_signer_process, serve_until_cancelled
 from copytrade.app.sources import POLYGON_CHAIN_ID
@@ -23,6 +24,7 @@ from copytrade.app.worker import build_worker
 __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
+    "Redeemable",
     "Replayed",
     "audit_ledger",
     "build_rules",
@@ -34,6 +36,7 @@ __all__ = [
     "load_settings",
     "log_traceback",
     "look_at_live_gates",
+    "look_for_redeemable",
     "new_leader",
     "open_checks",
     "open_ledger",

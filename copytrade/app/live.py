@@ -22,6 +22,7 @@ from copytrade.adapters.live.user_stream import UserStream, connect_to_user
 from copytrade.app.live_start import asked_facts, configured_facts, require_gates
 from copytrade.app.redacting import process_redaction
 from copytrade.domain.halts import BY_COMPARISON, HaltLevel
+from copytrade.domain.ids import LIVE_ACCOUNT_PREFIX
 from copytrade.domain.live_gates import LiveGateName, Unknown, refusals
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
@@ -151,7 +152,7 @@ async def _open_logs(settings: Settings, outside: Outside) -> AsyncIterator[Orde
 
 def live_account_id(account: Account) -> str:
     """Return the name of an account on attempts, executions and positions."""
-    return f"live-{account.wallet}"
+    return f"{LIVE_ACCOUNT_PREFIX}{account.wallet}"
 
 
 def build_live_executor(

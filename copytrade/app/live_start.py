@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from copytrade.app.ledgers import open_database
 from copytrade.app.redacting import process_redaction
+from copytrade.domain.ids import LIVE_ACCOUNT_PREFIX
 from copytrade.domain.live_gates import KeySource, LiveFacts, Reconciled, Unknown
 from copytrade.domain.risk import LimitName
 from copytrade.domain.scopes import EVERYTHING
@@ -94,7 +95,9 @@ async def asked_facts(
             signature_type=account.signature_type,
             exchanges=(settings.poly_exchange_ctf, settings.poly_exchange_negrisk, settings.poly_exchange_v3),
         ),
-        account=ClobAccount(account=account, account_id=f"live-{account.wallet}", transport=transport, clock=clock),
+        account=ClobAccount(
+            account=account, account_id=f"{LIVE_ACCOUNT_PREFIX}{account.wallet}", transport=transport, clock=clock
+        ),
         venue_time=ClobTime(url=settings.clob_http_url, http=http, clock=clock),
         chains=lambda: _chains(settings, http),
         store=ledger,

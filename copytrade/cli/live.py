@@ -10,6 +10,7 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
+from copytrade.cli.redeeming import print_redeemable, redeemable, redeemable_document
 from copytrade.domain.live_gates import LIVE_GATES, refusals
 from copytrade.settings import configuration_lines
 
@@ -33,7 +34,7 @@ def status(as_json: AsJson = False) -> None:
     Nothing is sent but questions. The key is opened to ask the venue, once it and the caps are set.
     """
     settings = app.load_settings()
-    facts = asyncio.run(_look(settings))
+    facts, waiting = asyncio.run(_look(settings))
     shut = {refused.gate.value: refused.why for refused in refusals(facts)}
     rows = [
         {
@@ -50,10 +51,12 @@ def status(as_json: AsJson = False) -> None:
                 "configuration_hash": facts.configuration_hash,
                 "configuration": configuration_lines(settings),
                 "gates": rows,
+                **redeemable_document(waiting),
             }
         )
     else:
         _print(settings, facts, rows)
+        print_redeemable(waiting)
     if shut or facts.asked is None:
         raise typer.Exit(EXIT_FOUND)
 
@@ -65,6 +68,7 @@ def _print(settings: Settings, facts: LiveFacts, rows: list[dict[str, str]]) -> 
     print_table("gates of live mode", ["gate", "state", "why"], ([*row.values()] for row in rows))
 
 
-async def _look(settings: Settings) -> LiveFacts:
+async def _look(settings: Settings) -> tuple[LiveFacts, app.Redeemable]:
     async with app.open_ledger(settings) as ledger:
-        return await app.look_at_live_gates(settings, ledger)
+        facts = await app.look_at_live_gates(settings, ledger)
+    return facts, await redeemable(settings)

@@ -12,6 +12,7 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_pairs, print_table
+from copytrade.cli.redeeming import print_redeemable, redeemable_document
 from copytrade.domain.attempts import AttemptStatus
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _STATUSES: Final = ", ".join(AttemptStatus)
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show counts, what is halted, the health gates, which source was first, cursors and the last events."""
+    """Show counts, what is halted, the health gates, what to redeem, which source was first and the last events."""
     asyncio.run(_status(as_json=as_json))
 
 
@@ -40,10 +41,12 @@ def attempts(
 
 
 async def _status(*, as_json: bool) -> None:
-    async with app.open_reports(app.load_settings()) as reports:
+    settings = app.load_settings()
+    async with app.open_reports(settings) as reports:
         found = await reports.status(now_ms=app.system_clock().now_ms())
+        waiting = await app.look_for_redeemable(settings, reports)
     if as_json:
-        print_json(found)
+        print_json(found | redeemable_document(waiting))
         return
     for title in ("leaders", "fills", "fills_by_first_source", "reports_by_source", "leader_events_by_kind",
                   "attempts_by_decision", "attempts_by_status", "reasons", "registry", "books"):  # fmt: skip
@@ -55,6 +58,7 @@ async def _status(*, as_json: bool) -> None:
     print_pairs("polling of the Data API", polling or {"none": ""})
     _print_rows("slowest polled", [{"leader": one, "real interval ms": real_ms} for one, real_ms in slowest.items()])
     print_pairs("open positions", {"count": found["open_positions"], **found["positions_by_state"]})
+    print_redeemable(waiting)
     _print_rows("race of the sources", found["race"])
     _print_rows("cursors", found["cursors"])
     _print_rows("comparisons with the chain", found["reconciliations"])

@@ -13,6 +13,8 @@ _VERSION_5: Final = (0x8000 << 48) | (5 << 76)
 
 COPY_STRATEGY_ID: Final = "copy"
 PAPER_ACCOUNT_ID: Final = "paper"
+LIVE_ACCOUNT_PREFIX: Final = "live-"
+"""What the name of a real account begins with; its wallet follows."""
 
 
 def leader_id(address: str) -> UUID:
