@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 
 from copytrade.settings import Settings
 
+ROOT = Path(__file__).parents[1]
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 15.0
 POLL_S = 0.1
@@ -52,9 +53,9 @@ class World:
         return clean_environment() | given
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Ask until it holds; fails after START_DEADLINE_S."""
-    deadline = time.monotonic() + START_DEADLINE_S
+def wait_until(holds: Callable[[], bool], *, deadline_s: float = START_DEADLINE_S) -> None:
+    """Ask until it holds; fails after `deadline_s`."""
+    deadline = time.monotonic() + deadline_s
     while not holds():
         assert time.monotonic() < deadline, "it never held"
         time.sleep(POLL_S)
@@ -67,10 +68,11 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def a_world(*options: str) -> Iterator[World]:
-    """Run `copytrade sandbox` on a free port; it ends with the block, and with this process."""
+def a_world(*options: str, program: Sequence[str] = ("copytrade", "sandbox")) -> Iterator[World]:
+    """Run `copytrade sandbox`, or a module that serves like it, on a free port; it ends with the block and with us."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "copytrade", "sandbox", "--port", "0", "--tied", *options],
+        [sys.executable, "-m", *program, "--port", "0", "--tied", *options],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
