@@ -207,6 +207,7 @@ async def to_first_byte(ledger: Ledger, orders: int) -> list[float]:
             orders=asyncio.Queue(),
             notifier=RecordingNotifier(),
             clock=SystemClock(),
+            stopped_by=lambda _: None,
         )
         await executor.following.heal()
         for number in range(orders):
