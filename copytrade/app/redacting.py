@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 KEY_LENGTH_MIN: Final = 8
 """Shorter parts of a path are words such as `v2`."""
+_WORD: Final = re.compile(r"[a-z]+")
+"""Longer ones are too, where they are nothing but small letters."""
 _DEFAULTS: Final = [field.default for name, field in Settings.model_fields.items() if name.endswith("_url")]
 _PUBLIC: Final = frozenset(urlsplit(url).netloc for url in _DEFAULTS if isinstance(url, str))
 _SECRETS: Final = Redaction(public_hosts=_PUBLIC)
@@ -64,9 +67,9 @@ def _private_key(settings: Settings) -> list[str | bytes]:
 
 
 def _keys_in(url: str) -> list[str]:
-    """Return the password and a long user, the query and its long values, and every long part of the path."""
+    """Return the password and a long user, the query and its long values, and long parts of the path but words."""
     parsed = urlsplit(url)
-    segments = [segment for segment in parsed.path.split("/") if len(segment) >= KEY_LENGTH_MIN]
+    segments = [one for one in parsed.path.split("/") if len(one) >= KEY_LENGTH_MIN and not _WORD.fullmatch(one)]
     values = [value for pair in parsed.query.split("&") if len(value := pair.partition("=")[2]) >= KEY_LENGTH_MIN]
     user = parsed.username or ""
     return [user if len(user) >= KEY_LENGTH_MIN else "", parsed.password or "", parsed.query, *values, *segments]

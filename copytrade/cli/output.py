@@ -26,7 +26,7 @@ def console() -> Console:
 
 def print_json(document: Any) -> None:
     """Print one JSON document; what JSON lacks (decimals, times, ids) becomes text."""
-    sys.stdout.write(_clean(json.dumps(document, indent=2, default=str)))
+    json.dump(_clean_values(document), sys.stdout, indent=2, default=lambda other: _clean(str(other)))
     sys.stdout.write("\n")
 
 
@@ -63,6 +63,15 @@ def complain(text: str) -> None:
     """Print one line to standard error; what only looks like a secret is left out too."""
     sys.stderr.write(f"copytrade: {app.process_redaction().text(text)}\n")
     sys.stderr.flush()
+
+
+def _clean_values(document: Any) -> Any:
+    """Return a document without secrets in its texts; its names are ours, whatever a password may be."""
+    if isinstance(document, dict):
+        return {name: _clean_values(value) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_clean_values(value) for value in document]
+    return _clean(document) if isinstance(document, str) else document
 
 
 def _clean(text: str) -> str:

@@ -47,7 +47,9 @@ from tests.makers import NOW_MS
 
 WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """A secret is as it is; a smaller one says no more."""
-WORDS = st.text(st.sampled_from("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789-_"), min_size=10, max_size=40)
+WORDS = st.text(
+    st.sampled_from("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789-_"), min_size=10, max_size=40
+).map("{}7".format)
 PHRASES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=8, max_size=30)
 
 
@@ -231,7 +233,7 @@ def by_listings(text: str) -> None:
     output.print_line(text)
     output.print_pairs(text, {text: text})
     output.print_table(text, ["one"], [[text]])
-    output.print_json({text: [text]})
+    output.print_json({"deep": [text, {"why": text, "error": failing(text)}, (text,)]})
 
 
 class Deaf:
@@ -364,6 +366,21 @@ def test_what_holds_a_secret_shows_none(secrets: Secrets) -> None:
     assert len(shown) > 10
     assert not secrets.found_in("".join(shown))
     assert "rpc.example" in repr(held)
+
+
+def test_the_names_of_a_document_are_told_whatever_a_password_is() -> None:
+    told = io.StringIO()
+    with mock.patch.object(redacting, "_SECRETS", Redaction()), redirect_stdout(told):
+        redacting.process_redaction().learn("status")
+        output.print_json({"status": "ok", "why": "status"})
+
+    assert json.loads(told.getvalue()) == {"status": "ok", "why": REDACTED}
+
+
+def test_the_words_in_the_path_of_a_url_are_no_secrets() -> None:
+    given = Settings(data_api_http_url="https://proxy.example/polymarket/data/Key4Data")
+
+    assert [one for one in redacting.secrets_of(given) if one] == ["Key4Data"]
 
 
 def test_an_error_that_ends_the_program_holds_no_secret_however_it_is_run(tmp_path: Path) -> None:
