@@ -105,6 +105,11 @@ class WorkerProcess:
         )
         self.lines: list[str] = []
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def read_until(self, word: str, *, count: int = 1) -> None:
         """Read lines until `count` of them hold `word`."""
         assert self._process.stdout

@@ -26,6 +26,7 @@ def test_a_tiny_order_is_signed_posted_matched_seen_settled_and_in_the_position(
         worker = WorkerProcess(environment, tmp_path)
         worker.read_until("DECIDE", count=4)
         wait_until(lambda: len(rows_of(database, SETTLED)) >= 2)
+        _dumps_no_core(worker.pid)
         world.command("pause", paused=True)
         wait_until(lambda: not rows_of(database, UNSETTLED))
         assert worker.stop() == 0
@@ -34,6 +35,14 @@ def test_a_tiny_order_is_signed_posted_matched_seen_settled_and_in_the_position(
 
     assert KEY[2:] not in output
     assert KEY[2:].encode() not in database.read_bytes()
+
+
+def _dumps_no_core(pid: int) -> None:
+    """Look at a process that holds a key as the system sees it."""
+    limits = Path(f"/proc/{pid}/limits")
+    if limits.exists():
+        (line,) = (one for one in limits.read_text().splitlines() if one.startswith("Max core file size"))
+        assert line.split()[4:6] == ["0", "0"]
 
 
 def compare(world: World, database: Path) -> None:
