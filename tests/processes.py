@@ -110,10 +110,10 @@ class WorkerProcess:
         """Its number."""
         return self._process.pid
 
-    def read_until(self, word: str, *, count: int = 1) -> None:
-        """Read lines until `count` of them hold `word`."""
+    def read_until(self, word: str, *, count: int = 1, deadline_s: float = START_DEADLINE_S) -> None:
+        """Read lines until `count` of them hold `word`; fails after `deadline_s`."""
         assert self._process.stdout
-        deadline = time.monotonic() + START_DEADLINE_S
+        deadline = time.monotonic() + deadline_s
         while count and time.monotonic() < deadline:
             line = self._process.stdout.readline()
             if not line:

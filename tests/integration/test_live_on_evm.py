@@ -43,7 +43,7 @@ def test_a_tiny_order_is_on_the_node_as_it_is_in_the_ledger(tmp_path: Path) -> N
         world.command("account", wallet=WALLET, collateral="1000")
         environment = ready(world, tmp_path, f"sqlite:///{database}")
         worker = WorkerProcess(environment, tmp_path)
-        worker.read_until("DECIDE", count=2)
+        worker.read_until("DECIDE", count=2, deadline_s=DEADLINE_S)
         wait_until(lambda: len(rows_of(database, SETTLED)) >= 1, deadline_s=DEADLINE_S)
         world.command("pause", paused=True)
         wait_until(lambda: not rows_of(database, UNSETTLED), deadline_s=DEADLINE_S)
