@@ -36,6 +36,7 @@ from copytrade.adapters.sql import schema
 from copytrade.adapters.system import SystemClock
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.orders import OrderType
+from copytrade.domain.redaction import Redaction
 from copytrade.domain.units import MICRO
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType, VenueOrder, venue_order
 from copytrade.engine.decide import Approved
@@ -162,7 +163,7 @@ def an_executor(url: str, http: httpx.AsyncClient, ledger: Ledger, signer: Local
     """Wire an executor to a venue."""
     clock = SystemClock()
     account = Account(wallet=signer.address, owner=signer.address, signature_type=SignatureType.EOA)
-    transport = Transport(url=url, http=http, signer=signer, clock=clock)
+    transport = Transport(url=url, http=http, signer=signer, clock=clock, redaction=Redaction())
     clob = ClobAccount(account=account, account_id="live", transport=transport, clock=clock)
     clob.may_post = lambda: True  # the limit would be what is measured
     facts: dict[str, Any] = {"clock": clock, "note": lambda *_: None}
@@ -206,6 +207,7 @@ async def to_first_byte(ledger: Ledger, orders: int) -> list[float]:
             orders=asyncio.Queue(),
             notifier=RecordingNotifier(),
             clock=SystemClock(),
+            stopped_by=lambda _: None,
         )
         await executor.following.heal()
         for number in range(orders):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 
 from copytrade.settings import Settings
 
+ROOT = Path(__file__).parents[1]
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 15.0
 POLL_S = 0.1
@@ -56,9 +57,9 @@ class World:
         return clean_environment() | given
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Ask until it holds; fails after START_DEADLINE_S."""
-    deadline = time.monotonic() + START_DEADLINE_S
+def wait_until(holds: Callable[[], bool], *, deadline_s: float = START_DEADLINE_S) -> None:
+    """Ask until it holds; fails after `deadline_s`."""
+    deadline = time.monotonic() + deadline_s
     while not holds():
         assert time.monotonic() < deadline, "it never held"
         time.sleep(POLL_S)
@@ -71,10 +72,11 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def a_world(*options: str) -> Iterator[World]:
-    """Run `copytrade sandbox` on a free port; it ends with the block, and with this process."""
+def a_world(*options: str, program: Sequence[str] = ("copytrade", "sandbox")) -> Iterator[World]:
+    """Run `copytrade sandbox`, or a module that serves like it, on a free port; it ends with the block and with us."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "copytrade", "sandbox", "--port", "0", "--tied", *options],
+        [sys.executable, "-m", *program, "--port", "0", "--tied", *options],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -107,10 +109,15 @@ class WorkerProcess:
         )
         self.lines: list[str] = []
 
-    def read_until(self, word: str, *, count: int = 1) -> None:
-        """Read lines until `count` of them hold `word`."""
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def read_until(self, word: str, *, count: int = 1, deadline_s: float = START_DEADLINE_S) -> None:
+        """Read lines until `count` of them hold `word`; fails after `deadline_s`."""
         assert self._process.stdout
-        deadline = time.monotonic() + START_DEADLINE_S
+        deadline = time.monotonic() + deadline_s
         while count and time.monotonic() < deadline:
             line = self._process.stdout.readline()
             if not line:

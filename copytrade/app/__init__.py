@@ -13,6 +13,8 @@ from copytrade.app.outside import Outside, system_clock
 from copytrade.app.ranking import open_rank
 from copytrade.app.reconciling import open_reconciler
 from copytrade.app.recording import open_recording
+from copytrade.app.redacting import load_settings, process_redaction, redact_tracebacks
+from copytrade.app.redeeming import Redeemable, look_for_redeemable
 from copytrade.app.replaying import Replayed, replay
 from copytrade.app.signing import open_signer_process, serve_until_cancelled
 from copytrade.app.sources import POLYGON_CHAIN_ID
@@ -23,6 +25,7 @@ from copytrade.app.worker import build_worker
 __all__ = [
     "POLYGON_CHAIN_ID",
     "Outside",
+    "Redeemable",
     "Replayed",
     "audit_ledger",
     "build_rules",
@@ -32,8 +35,10 @@ __all__ = [
     "limits_in_force",
     "line_notifier",
     "live_account",
+    "load_settings",
     "log_traceback",
     "look_at_live_gates",
+    "look_for_redeemable",
     "new_leader",
     "open_checks",
     "open_ledger",
@@ -47,6 +52,8 @@ __all__ = [
     "open_stories",
     "open_verify",
     "operator",
+    "process_redaction",
+    "redact_tracebacks",
     "replay",
     "schema_state",
     "serve_until_cancelled",

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from copytrade.app.outside import system_clock
+from copytrade.app.redacting import process_redaction
 from copytrade.domain.ids import leader_id
 from copytrade.domain.leaders import Leader
 
@@ -73,7 +74,7 @@ async def open_ledger(
 
     async with open_database(settings, creates=creates) as database:
         timed = None if committed is None else MeasuredDatabase(database, system_clock(), committed)
-        yield SqlLedger(timed or database)
+        yield SqlLedger(timed or database, redact=process_redaction().value)
 
 
 @asynccontextmanager

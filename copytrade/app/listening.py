@@ -12,21 +12,24 @@ from copytrade.adapters.notify.lines import LineNotifier
 from copytrade.adapters.notify.table import TableNotifier
 from copytrade.adapters.notify.tally import Tally
 from copytrade.adapters.system import SystemClock
+from copytrade.app.redacting import redact_event, redact_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def configure_logging(*, level: int = logging.INFO) -> None:
-    """Send log events from `level` up to standard error, one line each; tracebacks come at debug level."""
+    """Send log events from `level` up to standard error, one line each without secrets; tracebacks at debug level."""
     # At INFO it writes the URL of every request, and some URLs hold a key.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    redact_libraries()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            redact_event,
             structlog.dev.ConsoleRenderer(colors=False) if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -20,7 +20,9 @@ from copytrade.adapters.live.signer import BadKeyError, LocalSigner
 from copytrade.adapters.live.transport import Transport
 from copytrade.adapters.live.user_stream import UserStream, connect_to_user
 from copytrade.app.live_start import asked_facts, configured_facts, require_gates
+from copytrade.app.redacting import process_redaction
 from copytrade.domain.halts import BY_COMPARISON, HaltLevel
+from copytrade.domain.ids import LIVE_ACCOUNT_PREFIX
 from copytrade.domain.live_gates import LiveGateName, Unknown, refusals
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
@@ -50,8 +52,8 @@ async def open_signer(settings: Settings) -> Signer:
 
     :raises ConfigurationError: there is no key to be had there.
     """
-    harden_process()
     try:
+        harden_process()
         if settings.live_signer_socket is not None:
             return await signer_at(settings.live_signer_socket)
         return await open_own_key(settings)
@@ -67,10 +69,15 @@ async def open_own_key(settings: Settings) -> LocalSigner:
     try:
         if settings.live_keystore is not None:
             return await asyncio.to_thread(
-                signer_from_keystore, settings.live_keystore, passphrase_fd=settings.live_passphrase_fd
+                signer_from_keystore,
+                settings.live_keystore,
+                passphrase_fd=settings.live_passphrase_fd,
+                learn=process_redaction().learn,
             )
         if settings.live_private_key is not None:
-            return signer_from_text(settings.live_private_key, variable="LIVE_PRIVATE_KEY")
+            return signer_from_text(
+                settings.live_private_key, variable="LIVE_PRIVATE_KEY", learn=process_redaction().learn
+            )
     except BadKeyError as error:
         raise ConfigurationError(str(error)) from None
     raise ConfigurationError("there is no key; set LIVE_KEYSTORE")
@@ -166,7 +173,7 @@ def live_account_id(account: Account) -> str:
 
 def account_of_wallet(wallet: str) -> str:
     """Return the same of an address."""
-    return f"live-{wallet}"
+    return f"{LIVE_ACCOUNT_PREFIX}{wallet}"
 
 
 def build_live_executor(
@@ -186,7 +193,9 @@ def build_live_executor(
     signer = signing.signer
     account = _account(settings, signer)
     clock = outside.clock
-    transport = Transport(url=settings.clob_http_url, http=http, signer=signer, clock=clock)
+    transport = Transport(
+        url=settings.clob_http_url, http=http, signer=signer, clock=clock, redaction=process_redaction()
+    )
     clob = ClobAccount(account=account, account_id=live_account_id(account), transport=transport, clock=clock)
     posting = Posting(clob=clob, clock=clock, note=notes.take)
     following = Following(

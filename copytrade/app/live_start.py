@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from copytrade.app.ledgers import open_database
+from copytrade.app.redacting import process_redaction
 from copytrade.domain.live_gates import KeySource, LiveFacts, Reconciled, Unknown
 from copytrade.domain.risk import LimitName
 from copytrade.domain.scopes import EVERYTHING
@@ -82,7 +83,9 @@ async def asked_facts(
     from copytrade.adapters.live.transport import Transport
 
     clock = outside.clock
-    transport = Transport(url=settings.clob_http_url, http=http, signer=signer, clock=clock)
+    transport = Transport(
+        url=settings.clob_http_url, http=http, signer=signer, clock=clock, redaction=process_redaction()
+    )
     questions = LiveQuestions(
         standing=ClobStanding(
             clob_url=settings.clob_http_url,

@@ -25,11 +25,15 @@ async def open_signer_process(settings: Settings) -> AsyncIterator[str]:
     :raises ConfigurationError: a key, a cap or the socket is missing, or cannot be had.
     """
     from copytrade.adapters.live.keys import harden_process
+    from copytrade.adapters.live.signer import BadKeyError
     from copytrade.adapters.live.signing_desk import SigningDesk, open_desk
     from copytrade.app.live import open_own_key
 
     path = _required_socket(settings)
-    harden_process()
+    try:
+        harden_process()
+    except BadKeyError as error:
+        raise ConfigurationError(str(error)) from None
     signer = await open_own_key(settings)
     policy = _policy(settings, wallet=settings.live_wallet or signer.address)
     try:

@@ -16,6 +16,7 @@ from copytrade.app.notifying import build_alerts
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.parts import Parts
 from copytrade.app.reconciling import build_chores
+from copytrade.app.redacting import process_redaction
 from copytrade.app.risk import build_risk
 from copytrade.app.sources import (
     build_leader_events,
@@ -71,7 +72,7 @@ async def build_worker(
     for address in sorted(set(settings.leaders) - {known.address for known in await ledger.leaders()}):
         await ledger.add_leader(new_leader(address, since_ms=now_ms, now_ms=now_ms))
     roll = LedgerRoll(ledger, clock)
-    listeners = Listeners()
+    listeners = Listeners(redact=process_redaction().value)
     notes = Notes(ledger=ledger, notifier=listeners, clock=clock)
     async with (
         open_http(outside) as http,

@@ -10,7 +10,6 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.tables import Shape
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +41,7 @@ def pnl(as_json: AsJson = False) -> None:
 
 
 async def _pnl(*, as_json: bool) -> None:
-    async with app.open_reports(load()) as reports:
+    async with app.open_reports(app.load_settings()) as reports:
         found = {
             "accounts": await reports.accounts(),
             "positions": await reports.positions(),

@@ -11,7 +11,6 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import print_json, print_line, print_table
 from copytrade.cli.tables import Shape
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ SHOWN_MAX: Final = 20
 
 def audit(as_json: AsJson = False) -> None:
     """Check every invariant over the whole database; exit 1 when one is broken. Nothing is changed."""
-    verdicts = app.audit_ledger(load(), now_ms=app.system_clock().now_ms(), tell=_progress)
+    verdicts = app.audit_ledger(app.load_settings(), now_ms=app.system_clock().now_ms(), tell=_progress)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     is_ok = all(verdict.is_ok for verdict in verdicts)

@@ -8,7 +8,6 @@ import typer
 
 from copytrade import app
 from copytrade.cli.output import print_json, print_line
-from copytrade.settings import load
 
 verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -16,7 +15,7 @@ verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 @verbs.command("upgrade")
 def upgrade() -> None:
     """Bring the database's schema to what this program needs."""
-    before, after = app.upgrade_schema(load())
+    before, after = app.upgrade_schema(app.load_settings())
     changed = "nothing to do" if before == after else f"upgraded from {before or 'nothing'}"
     print_line(f"schema {after}: {changed}")
 
@@ -24,7 +23,7 @@ def upgrade() -> None:
 @verbs.command("current")
 def current(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """Show the schema the database has and the one this program needs; exit 1 if they differ."""
-    has, needs = app.schema_state(load())
+    has, needs = app.schema_state(app.load_settings())
     if as_json:
         print_json({"current": has, "needed": needs, "ok": has == needs})
     else:

@@ -12,7 +12,7 @@ from copytrade.cli.output import complain, print_json, print_line
 from copytrade.domain.attempts import Decision
 from copytrade.engine import live_drills
 from copytrade.engine.doctor import examine
-from copytrade.settings import load, misspelt
+from copytrade.settings import misspelt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def doctor(
 
 
 async def _examine() -> list[Finding]:
-    async with app.open_checks(load()) as checks:
+    async with app.open_checks(app.load_settings()) as checks:
         return await examine(checks)
 
 

@@ -11,7 +11,6 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import complain, print_json, print_line
 from copytrade.domain.markouts import NOT_WATCHED
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +43,7 @@ def explain(
 
 
 async def _story(name: str) -> dict[str, Any]:
-    async with app.open_stories(load()) as stories:
+    async with app.open_stories(app.load_settings()) as stories:
         try:
             found = await stories.find(name)
         except ValueError as error:

@@ -19,7 +19,6 @@ from copytrade.cli.tables import Shape
 from copytrade.domain.copy_rules import contradiction, rules_of
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import format_micro
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +127,7 @@ async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], sinc
         since_ms = parse_since(since, now_ms=now_ms) if since else now_ms
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    settings = load()
+    settings = app.load_settings()
     leader = with_rules(app.new_leader(address, label=label, since_ms=since_ms, now_ms=now_ms), given)
     _refuse_contradiction(leader, settings)
     async with app.open_ledger(settings, creates=True) as ledger:
@@ -142,7 +141,7 @@ async def _add(address: str, *, label: str, given: Mapping[str, RuleValue], sinc
 
 
 async def _set(wanted: str, *, given: Mapping[str, RuleValue], cleared: set[str], changes: Mapping[str, Any]) -> None:
-    settings = load()
+    settings = app.load_settings()
     async with app.open_ledger(settings) as ledger:
         leaders = await ledger.leaders()
         before = leader_called(leaders, wanted, hint=HINT)
@@ -174,14 +173,14 @@ def _refuse_contradiction(leader: Leader, settings: Settings) -> None:
 
 
 async def _remove(wanted: str) -> None:
-    async with app.open_ledger(load()) as ledger:
+    async with app.open_ledger(app.load_settings()) as ledger:
         leader = leader_called(await ledger.leaders(), wanted, hint=HINT)
         await ledger.remove_leader(leader.address)
     print_line(f"{_named(leader)} is no longer followed; its fills and our attempts stay")
 
 
 async def _list(*, as_json: bool) -> None:
-    async with app.open_ledger(load()) as ledger:
+    async with app.open_ledger(app.load_settings()) as ledger:
         leaders = await ledger.leaders()
     if as_json:
         print_json({"leaders": [_row(leader) for leader in leaders]})

@@ -11,7 +11,7 @@ from copytrade import app
 from copytrade.cli.output import complain, print_line
 from copytrade.domain.halts import BY_OPERATOR, HaltLevel, new_halt
 from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError
-from copytrade.settings import Settings, load
+from copytrade.settings import Settings
 
 
 def halt(
@@ -23,7 +23,7 @@ def halt(
     """Stop entries, or everything, of every worker on this database until `resume`; also over restarts."""
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="WHY")
-    settings = load()
+    settings = app.load_settings()
     try:
         asyncio.run(_halt(settings, why, level))
     except NoLedgerYetError as error:
@@ -35,7 +35,7 @@ def halt(
 
 def resume() -> None:
     """End every halt, and take the switch file away."""
-    asyncio.run(_resume(load()))
+    asyncio.run(_resume(app.load_settings()))
 
 
 async def _halt(settings: Settings, why: str, level: HaltLevel, *, creates: bool = False) -> None:

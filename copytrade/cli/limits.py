@@ -15,7 +15,7 @@ from copytrade.cli.since import utc
 from copytrade.cli.tables import Shape
 from copytrade.domain.risk import NOT_BY_LEADER, LimitName, format_value, parse_value
 from copytrade.domain.scopes import EVERYTHING, Scope, scope_name
-from copytrade.settings import Settings, load
+from copytrade.settings import Settings
 
 verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,7 +27,7 @@ _NOTHING: Final = {"none", "off", ""}
 @verbs.command("list")
 def list_limits(as_json: AsJson = False) -> None:
     """Show every limit with its scope, what is used of it now, and where it comes from."""
-    asyncio.run(_list(load(), as_json=as_json))
+    asyncio.run(_list(app.load_settings(), as_json=as_json))
 
 
 @verbs.command("set")
@@ -53,7 +53,7 @@ def set_limit(
         parsed = None if value.strip().lower() in _NOTHING else parse_value(limit, value)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="VALUE") from None
-    asyncio.run(_set(load(), limit, scope, parsed))
+    asyncio.run(_set(app.load_settings(), limit, scope, parsed))
 
 
 async def _set(settings: Settings, name: LimitName, scope: Scope, value: int | None) -> None:

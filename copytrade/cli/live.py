@@ -11,12 +11,13 @@ import typer
 from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.output import complain, print_json, print_line, print_pairs, print_table
+from copytrade.cli.redeeming import print_redeemable, redeemable, redeemable_document
 from copytrade.cli.since import utc
 from copytrade.cli.tables import Shape
 from copytrade.domain.ladder import Rung, lacking
 from copytrade.domain.live_gates import LIVE_GATES, refusals
 from copytrade.engine import ladder
-from copytrade.settings import configuration_lines, load
+from copytrade.settings import configuration_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -36,8 +37,8 @@ def status(as_json: AsJson = False) -> None:
 
     Nothing is sent but questions. The key is opened to ask the venue, once it and the caps are set.
     """
-    settings = load()
-    facts, found = asyncio.run(_look(settings))
+    settings = app.load_settings()
+    facts, found, waiting = asyncio.run(_look(settings))
     shut = {refused.gate.value: refused.why for refused in refusals(facts)}
     rows = [
         {
@@ -55,11 +56,13 @@ def status(as_json: AsJson = False) -> None:
                 "configuration": configuration_lines(settings),
                 "gates": rows,
                 "ladder": found,
+                **redeemable_document(waiting),
             }
         )
     else:
         _print(settings, facts, rows)
         _print_ladder(found)
+        print_redeemable(waiting)
     if shut or facts.asked is None:
         raise typer.Exit(EXIT_FOUND)
 
@@ -78,7 +81,7 @@ def promote() -> None:
 
     paper, shadow (nothing is sent, every entry runs on paper), tiny, ramp-25, ramp-50, full. Exit 1 if it stays.
     """
-    asyncio.run(_move(load(), _promoted))
+    asyncio.run(_move(app.load_settings(), _promoted))
 
 
 @verbs.command("demote")
@@ -92,14 +95,15 @@ def demote(
         now_ms = app.system_clock().now_ms()
         return ladder.demote(ledger, account_id, to=to, by=app.operator(), why=why, now_ms=now_ms)
 
-    asyncio.run(_move(load(), demoted))
+    asyncio.run(_move(app.load_settings(), demoted))
 
 
-async def _look(settings: Settings) -> tuple[LiveFacts, dict[str, Any] | None]:
+async def _look(settings: Settings) -> tuple[LiveFacts, dict[str, Any] | None, app.Redeemable]:
     async with app.open_ledger(settings) as ledger:
         facts = await app.look_at_live_gates(settings, ledger)
         standing = None if facts.asked is None else facts.asked.standing
-        return facts, None if standing is None else await _figures(ledger, standing)
+        found = None if standing is None else await _figures(ledger, standing)
+    return facts, found, await redeemable(settings)
 
 
 async def _figures(ledger: Ledger, standing: Standing) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a verb prints: a table for people, or one JSON document for programs."""
+"""What a verb prints: a table for people, or one JSON document for programs; none with a secret of this process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
+from copytrade import app
 from copytrade.cli.tables import Shape, laid_out
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def console() -> Console:
 
 def print_json(document: Any) -> None:
     """Print one JSON document; what JSON lacks (decimals, times, ids) becomes text."""
-    json.dump(document, sys.stdout, indent=2, default=str)
+    json.dump(_clean_values(document), sys.stdout, indent=2, default=lambda other: _clean(str(other)))
     sys.stdout.write("\n")
 
 
@@ -33,7 +34,7 @@ def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], shape: Shape | None = None
 ) -> None:
     """Print a table as the screen has room for it; all of it where there is no screen."""
-    given = [*rows]
+    given = [[_clean_values(cell) for cell in row] for row in rows]
     if not given:
         print_line(f"{title}: none")
         return
@@ -57,11 +58,24 @@ def print_pairs(title: str, pairs: Mapping[str, object]) -> None:
 
 def print_line(text: str) -> None:
     """Print one line at once."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_clean(text)}\n")
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
-    """Print one line to standard error."""
-    sys.stderr.write(f"copytrade: {text}\n")
+    """Print one line to standard error; what only looks like a secret is left out too."""
+    sys.stderr.write(f"copytrade: {app.process_redaction().text(text)}\n")
     sys.stderr.flush()
+
+
+def _clean_values(document: Any) -> Any:
+    """Return a document without secrets in its texts; its names are ours, whatever a password may be."""
+    if isinstance(document, dict):
+        return {name: _clean_values(value) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_clean_values(value) for value in document]
+    return _clean(document) if isinstance(document, str) else document
+
+
+def _clean(text: str) -> str:
+    return app.process_redaction().known(text)

@@ -100,6 +100,7 @@ def _options(
 def main() -> None:
     """Run one verb and end the process with its exit code; wrong use exits 2 by itself."""
     app.configure_logging()
+    app.redact_tracebacks()
     try:
         build()()
     except BaseExceptionGroup as group:

@@ -17,7 +17,6 @@ from copytrade.domain.ranking import is_market_maker, percent
 from copytrade.domain.units import format_micro
 from copytrade.ports.histories import HistoryUnavailableError
 from copytrade.ports.ledger import NoLedgerYetError
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from copytrade.domain.ranking import Estimate
@@ -72,7 +71,7 @@ def rank(
 async def warnings_before_following(address: str, *, now_ms: Millis) -> tuple[str, ...]:
     """Return what speaks against following an account, or that it could not be judged in time: never an error."""
     try:
-        async with asyncio.timeout(JUDGE_SECONDS_MAX), app.open_rank(load()) as ranking:
+        async with asyncio.timeout(JUDGE_SECONDS_MAX), app.open_rank(app.load_settings()) as ranking:
             judged = await ranking.judge(address, name="", since_ms=parse_since(SINCE_DEFAULT, now_ms=now_ms))
     except HistoryUnavailableError as error:
         return (f"not judged: {error}",)
@@ -82,7 +81,7 @@ async def warnings_before_following(address: str, *, now_ms: Millis) -> tuple[st
 
 
 async def _rank(wanted: list[str], *, period: str, category: str, limit: int, since_ms: Millis) -> list[Ranking]:
-    settings = load()
+    settings = app.load_settings()
     wallets = await _accounts(settings, wanted)
     async with app.open_rank(settings) as ranking:
         if wallets:

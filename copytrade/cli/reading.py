@@ -12,9 +12,9 @@ from copytrade import app
 from copytrade.cli.following import AsJson
 from copytrade.cli.naming import address_of
 from copytrade.cli.output import print_json, print_line, print_pairs, print_table
+from copytrade.cli.redeeming import print_redeemable, redeemable_document
 from copytrade.cli.tables import Shape
 from copytrade.domain.attempts import AttemptStatus
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ _STATUSES: Final = ", ".join(AttemptStatus)
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show counts, what is halted, the health gates, which source was first, cursors and the last events."""
+    """Show counts, what is halted, the health gates, what to redeem, which source was first and the last events."""
     asyncio.run(_status(as_json=as_json))
 
 
@@ -56,10 +56,12 @@ def attempts(
 
 
 async def _status(*, as_json: bool) -> None:
-    async with app.open_reports(load()) as reports:
+    settings = app.load_settings()
+    async with app.open_reports(settings) as reports:
         found = await reports.status(now_ms=app.system_clock().now_ms())
+        waiting = await app.look_for_redeemable(settings, reports)
     if as_json:
-        print_json(found)
+        print_json(found | redeemable_document(waiting))
         return
     print_line(worker_line(found["gates"]))
     _print_rows("halts", found["halts"])
@@ -74,6 +76,7 @@ async def _status(*, as_json: bool) -> None:
     print_pairs("polling of the Data API", polling or {"none": ""})
     _print_rows("slowest polled", [{"leader": one, "real interval ms": real_ms} for one, real_ms in slowest.items()])
     print_pairs("open positions", {"count": found["open_positions"], **found["positions_by_state"]})
+    print_redeemable(waiting)
     _print_rows("race of the sources", found["race"])
     _print_rows("cursors", found["cursors"])
     _print_rows("comparisons with the chain", found["reconciliations"])
@@ -110,7 +113,7 @@ def _detail(detail: Mapping[str, Any]) -> str:
 
 
 async def _attempts(*, limit: int, leader: str, only: str, as_json: bool) -> None:
-    settings = load()
+    settings = app.load_settings()
     address = await address_of(settings, leader) if leader else None
     async with app.open_reports(settings) as reports:
         rows = await reports.attempts(limit=limit, leader=address, status=only or None)

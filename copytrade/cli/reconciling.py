@@ -19,7 +19,6 @@ from copytrade.domain.reconciliation import Kind, Severity
 from copytrade.engine.verify import DAY_MS
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.witnesses import WitnessUnavailableError
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ def _day(text: str, *, now_ms: Millis) -> tuple[Millis, Millis]:
 async def _reconcile(
     wanted: str, window: tuple[Millis | None, Millis | None], *, repair: bool
 ) -> tuple[Reconciliation, Repaired | None]:
-    settings = load()
+    settings = app.load_settings()
     from_ms, to_ms = window
     async with (
         app.open_ledger(settings) as ledger,

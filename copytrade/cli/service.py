@@ -16,7 +16,7 @@ import typer
 from copytrade import app
 from copytrade.cli.output import complain, print_line
 from copytrade.cli.running import until_stopped
-from copytrade.settings import Settings, load, misspelt, require_chain
+from copytrade.settings import Settings, misspelt, require_chain
 
 ForSeconds = Annotated[float | None, typer.Option("--for", min=0.1, help="Stop after that many seconds.")]
 DEMO_BLOCK_MS = 1_500
@@ -27,7 +27,7 @@ def run(
     record: Annotated[Path | None, typer.Option(help="Record the session here for `replay`; .gz compresses.")] = None,
 ) -> None:
     """Follow the leaders until stopped, one line for each thing that happens."""
-    settings = load()
+    settings = app.load_settings()
     require_chain(settings)
     for name, meant in misspelt():
         complain(f"{name} is set but is none of our variables; did you mean {meant}?")

@@ -7,7 +7,7 @@ import asyncio
 from copytrade import app
 from copytrade.cli.output import print_line
 from copytrade.cli.running import until_stopped
-from copytrade.settings import Settings, load
+from copytrade.settings import Settings
 
 
 def signer() -> None:
@@ -16,7 +16,7 @@ def signer() -> None:
     The key, LIVE_SIGNER_SOCKET, LIVE_WALLET, the two LIVE_MAX caps, LIVE_SIGNER_SIDES and PRICE_MIN and
     MAX, and the exchanges are read from this process's own settings: run it as another user than the worker.
     """
-    asyncio.run(_serve(load()))
+    asyncio.run(_serve(app.load_settings()))
 
 
 async def _serve(settings: Settings) -> None:

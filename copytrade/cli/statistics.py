@@ -17,7 +17,6 @@ from copytrade.cli.since import parse_since
 from copytrade.cli.tables import Shape
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.engine.what_if import shadows_of
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +66,7 @@ def stats(
 
 
 async def _figures(*, now_ms: int, since_ms: int | None, leader: str) -> dict[str, Any]:
-    settings = load()
+    settings = app.load_settings()
     address = await address_of(settings, leader) if leader else None
     async with app.open_statistics(settings) as statistics:
         return await statistics.figures(now_ms=now_ms, since_ms=since_ms, leader=address)
@@ -87,7 +86,7 @@ def _shadows(recorded: Path | None, *, since_ms: int, leader: str) -> tuple[Shad
 
 
 async def _kept_shadows(*, since_ms: int, leader: str) -> tuple[ShadowedAttempt, ...]:
-    settings = load()
+    settings = app.load_settings()
     address = await address_of(settings, leader) if leader else None
     async with app.open_ledger(settings) as ledger:
         return await ledger.shadowed(since_ms=since_ms, leader=address, limit=SHADOWED_MAX)

@@ -18,7 +18,6 @@ from copytrade.domain.units import format_micro
 from copytrade.engine.verify import DAY_MS, RangeReport
 from copytrade.ports.leader_fills import SourceUnusableError
 from copytrade.ports.witnesses import PastLostError, Trade, WitnessUnavailableError
-from copytrade.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +52,7 @@ def verify(
 
 
 async def _verify(wanted: str, *, since_ms: Millis | None, now_ms: Millis) -> tuple[str, list[RangeReport]]:
-    settings = load()
+    settings = app.load_settings()
     async with app.open_ledger(settings) as ledger:
         leaders = await ledger.leaders()
         wallet = account_called(leaders, wanted, hint="ACCOUNT")

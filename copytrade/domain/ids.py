@@ -16,6 +16,8 @@ LEADERS_KEPT_MAX: Final = 1_024
 """Leaders whose id is kept at hand."""
 COPY_STRATEGY_ID: Final = "copy"
 PAPER_ACCOUNT_ID: Final = "paper"
+LIVE_ACCOUNT_PREFIX: Final = "live-"
+"""What the name of a real account begins with; its wallet follows."""
 
 
 @lru_cache(LEADERS_KEPT_MAX)

@@ -43,13 +43,14 @@ def configuration_hash(settings: Settings) -> str:
 
 def _shown(name: str, value: Any) -> str:
     if name.endswith("_url"):
-        return _hosts(value)
+        return hosts(value)
     if _IN_MICRO_UNITS.search(name) and isinstance(value, int):
         return format_micro(value)
     return _text(value)
 
 
-def _hosts(value: Any) -> str:
+def hosts(value: str | tuple[str, ...]) -> str:
+    """Return the hosts of one or more URLs, with their ports, and nothing else of them."""
     urls = (value,) if isinstance(value, str) else value
     return ",".join(urlsplit(url).netloc.rpartition("@")[2] for url in urls)
 

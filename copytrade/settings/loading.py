@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from copytrade.domain.copy_rules import contradiction
 from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
 from copytrade.domain.venue_orders import SignatureType
 from copytrade.settings import copying, live, money, notifying, paper, risk, running, timing
+from copytrade.settings.confirming import hosts
 from copytrade.settings.copying import CopySettings
 from copytrade.settings.live import LiveSettings
 from copytrade.settings.money import MoneySettings
@@ -28,6 +29,8 @@ from copytrade.settings.running import RunSettings
 from copytrade.settings.timing import TimingSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
 _OUR_FAMILIES: Final = re.compile(
@@ -66,7 +69,13 @@ class Settings(
 ):
     """Every variable, parsed and bounded."""
 
-    model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show of URLs only the host: the rest may hold a key."""
+        for name, value in super().__repr_args__():
+            is_url = name is not None and name.endswith("_url") and isinstance(value, str | tuple)
+            yield name, hosts(value) if is_url else value
 
 
 def load() -> Settings:

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.live_world import KEY, WALLET, ready
 from tests.processes import WorkerProcess, World, a_world, wait_until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 SETTLED = "SELECT 1 FROM execution_fill WHERE settlement = 'confirmed'"
 UNSETTLED = "SELECT 1 FROM execution_fill WHERE settlement NOT IN ('confirmed', 'failed')"
@@ -25,50 +25,59 @@ def test_a_tiny_order_is_signed_posted_matched_seen_settled_and_in_the_position(
         environment = ready(world, tmp_path, f"sqlite:///{database}")
         worker = WorkerProcess(environment, tmp_path)
         worker.read_until("DECIDE", count=4)
-        wait_until(lambda: len(_rows(database, SETTLED)) >= 2)
+        wait_until(lambda: len(rows_of(database, SETTLED)) >= 2)
+        _dumps_no_core(worker.pid)
         world.command("pause", paused=True)
-        wait_until(lambda: not _rows(database, UNSETTLED))
+        wait_until(lambda: not rows_of(database, UNSETTLED))
         assert worker.stop() == 0
-        _compare(world, database)
+        compare(world, database)
         output = "".join(worker.lines) + (tmp_path / "worker.err").read_text("utf-8")
 
     assert KEY[2:] not in output
     assert KEY[2:].encode() not in database.read_bytes()
 
 
-def _compare(world: World, database: Path) -> None:
+def _dumps_no_core(pid: int) -> None:
+    """Look at a process that holds a key as the system sees it."""
+    limits = Path(f"/proc/{pid}/limits")
+    if limits.exists():
+        (line,) = (one for one in limits.read_text().splitlines() if one.startswith("Max core file size"))
+        assert line.split()[4:6] == ["0", "0"]
+
+
+def compare(world: World, database: Path) -> None:
     """Hold the ledger to the venue's own record and to the chain."""
     posts = [post for post in world.control("posts") if post["outcome"] not in {"", "lost on the way"}]
-    sent = {row["order_hash"] for row in _rows(database, "SELECT order_hash FROM live_order")}
+    sent = {row["order_hash"] for row in rows_of(database, "SELECT order_hash FROM live_order")}
     assert {post["order_id"] for post in posts} == sent
     logs = [fill for fill in world.control("fills?all=true") if fill["order_hash"] in sent]
-    booked = _rows(
+    booked = rows_of(
         database,
         "SELECT a.order_hash, f.side, f.filled_shares, f.fee_usdc FROM execution_fill f "
         "JOIN execution_attempt a ON a.id = f.attempt_id WHERE f.settlement = 'confirmed'",
     )
     assert logs
     assert Counter((log["order_hash"], _shares(log), log["fee"]) for log in logs) == Counter(
-        (row["order_hash"], _micro(row["filled_shares"]), _micro(row["fee_usdc"])) for row in booked
+        (row["order_hash"], micro(row["filled_shares"]), micro(row["fee_usdc"])) for row in booked
     )
-    held = {row["token_id"]: _micro(row["shares"]) for row in _rows(database, "SELECT * FROM position")}
+    held = {row["token_id"]: micro(row["shares"]) for row in rows_of(database, "SELECT * FROM position")}
     (account,) = (one for one in world.control("accounts") if one["wallet"] == WALLET)
     assert {token: shares for token, shares in held.items() if shares} == account["shares"]
-    (cash,) = _rows(database, "SELECT * FROM account_balance WHERE account_id LIKE 'live-%'")
-    assert _micro(cash["start_cash_usdc"]) == 1_000 * 10**6
+    (cash,) = rows_of(database, "SELECT * FROM account_balance WHERE account_id LIKE 'live-%'")
+    assert micro(cash["start_cash_usdc"]) == 1_000 * 10**6
     # A price has six decimals, so what a fill cost may be told a millionth off.
-    assert abs(_micro(cash["cash_usdc"]) - account["collateral"]) <= len(booked)
+    assert abs(micro(cash["cash_usdc"]) - account["collateral"]) <= len(booked)
 
 
 def _shares(log: dict[str, Any]) -> int:
     return int(log["taker_amount"] if log["side"] == "BUY" else log["maker_amount"])
 
 
-def _micro(value: float) -> int:
+def micro(value: float) -> int:
     return round(value * 10**6)
 
 
-def _rows(database: Path, query: str) -> list[dict[str, Any]]:
+def rows_of(database: Path, query: str) -> list[dict[str, Any]]:
     with sqlite3.connect(database) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(query)]

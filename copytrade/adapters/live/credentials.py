@@ -28,6 +28,11 @@ class ApiKey:
     secret: bytes = field(compare=False)
     encoded_secret: str
 
+    @property
+    def parts(self) -> tuple[str | bytes, ...]:
+        """All that proves it, and its name: none of it may be told."""
+        return (self.key, self.passphrase, self.encoded_secret, self.secret)
+
     def __repr__(self) -> str:
         """Show nothing."""
         return "ApiKey(***)"

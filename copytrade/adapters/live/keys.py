@@ -21,6 +21,8 @@ from copytrade.adapters.live.signer import KEY_BYTES, BadKeyError, LocalSigner
 from copytrade.adapters.live.typed_data import keccak256
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import SecretStr
 
 KEYSTORE_BYTES_MAX: Final = 64 * 1024
@@ -31,14 +33,17 @@ _PR_SET_DUMPABLE: Final = 4
 
 
 def harden_process() -> None:
-    """Let nobody read this process: no core dump, and no look at its memory or environment by others of this user."""
+    """Let nobody read this process: no core dump, and no look at its memory or environment by others of this user.
+
+    :raises BadKeyError: the system does not let it be closed.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise BadKeyError("this process cannot be closed to others, so it takes no key")
 
 
-def signer_from_text(key: SecretStr, *, variable: str) -> LocalSigner:
-    """Take a key from an environment variable, and take the variable away.
+def signer_from_text(key: SecretStr, *, variable: str, learn: Callable[[bytes], None]) -> LocalSigner:
+    """Take a key from an environment variable, and take the variable away; `learn` is told what may not be told.
 
     :raises BadKeyError: it is none.
     """
@@ -48,17 +53,23 @@ def signer_from_text(key: SecretStr, *, variable: str) -> LocalSigner:
         raw = bytes.fromhex(text)
     except ValueError:
         raise BadKeyError(f"{variable} is no private key; accepted: 0x and 64 hex digits") from None
+    learn(raw)
     return LocalSigner(raw)
 
 
-def signer_from_keystore(path: Path, *, passphrase_fd: int | None) -> LocalSigner:
+def signer_from_keystore(path: Path, *, passphrase_fd: int | None, learn: Callable[[bytes | str], None]) -> LocalSigner:
     """Unlock a keystore v3 file with a passphrase from a file descriptor, or asked for at the terminal.
+
+    `learn` is told what may not be told: the passphrase and the key.
 
     :raises BadKeyError: the file cannot be read, is open to others, or is not unlocked by that.
     """
     sealed = _read(path)
     phrase = _asked(path) if passphrase_fd is None else _from_descriptor(passphrase_fd)
-    return LocalSigner(unlock(sealed, phrase))
+    learn(phrase.decode(errors="replace"))
+    key = unlock(sealed, phrase)
+    learn(key)
+    return LocalSigner(key)
 
 
 def unlock(sealed: bytes, passphrase: bytes) -> bytes:

@@ -21,12 +21,15 @@ from copytrade.adapters.live.credentials import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from copytrade.domain.redaction import Redaction
     from copytrade.domain.units import Millis
     from copytrade.ports.clock import Clock
     from copytrade.ports.signer import Signer
 
 ANSWER_BYTES_MAX: Final = 16 * 2**20
 TEXT_CHARS_MAX: Final = 300
+COMPLAINTS: Final = ("error", "error_msg", "errorMsg")
+"""What the venue calls its complaint, in the order in which it is looked for."""
 TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0, pool=1.0)
 _UNAUTHORIZED: Final = 401
 _BAD_REQUEST: Final = 400
@@ -58,18 +61,22 @@ class Answer:
         """The venue's complaint, shortened; "" where there is none."""
         if not isinstance(self.body, dict):
             return ""
-        said = self.body.get("error") or self.body.get("error_msg") or self.body.get("errorMsg") or ""
+        said = next((self.body[name] for name in COMPLAINTS if self.body.get(name)), "")
         return str(said)[:TEXT_CHARS_MAX]
 
 
 class Transport:
     """One account's way to the CLOB. Its API key is made or derived on first use, and once more when it is refused."""
 
-    def __init__(self, *, url: str, http: httpx.AsyncClient, signer: Signer, clock: Clock) -> None:
+    def __init__(
+        self, *, url: str, http: httpx.AsyncClient, signer: Signer, clock: Clock, redaction: Redaction
+    ) -> None:
+        """Prepare; `redaction` learns the API key, and no complaint of the venue repeats a secret."""
         self._url = url
         self._http = http
         self._signer = signer
         self._clock = clock
+        self._redaction = redaction
         self._api_key: ApiKey | None = None
         self._renewing = asyncio.Lock()
 
@@ -135,6 +142,7 @@ class Transport:
                 status = answer.status if answer is not None else 0
                 raise BadCredentialsError(f"the venue gives us no API key (HTTP {status})")
             self._api_key = read_api_key(answer.body)
+            self._redaction.learn(*self._api_key.parts, passing=True)
             _log.info("live.api_key", address=self._signer.address, renewed=refused is not None)
 
     async def _send(
@@ -149,22 +157,24 @@ class Transport:
             raise NeverLeft(f"{method} {path}: {type(error).__name__}") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(f"{method} {path}: {type(error).__name__}") from None
-        return _read(answer, took_ms=self._clock.monotonic_ms() - started_ms)
+        return self._read(answer, took_ms=self._clock.monotonic_ms() - started_ms)
 
-
-def _read(answer: httpx.Response, *, took_ms: Millis) -> Answer:
-    try:
-        body, is_json = msgspec.json.decode(answer.content), len(answer.content) <= ANSWER_BYTES_MAX
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        body, is_json = None, False
-    return Answer(
-        status=answer.status_code,
-        body=body,
-        is_json=is_json,
-        retry_after_ms=_retry_after_ms(answer.headers, body),
-        took_ms=took_ms,
-        headers=answer.headers,
-    )
+    def _read(self, answer: httpx.Response, *, took_ms: Millis) -> Answer:
+        try:
+            body, is_json = msgspec.json.decode(answer.content), len(answer.content) <= ANSWER_BYTES_MAX
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            body, is_json = None, False
+        said = body.keys() & set(COMPLAINTS) if isinstance(body, dict) else ()
+        for name in said:
+            body[name] = self._redaction.text(str(body[name] or ""))
+        return Answer(
+            status=answer.status_code,
+            body=body,
+            is_json=is_json,
+            retry_after_ms=_retry_after_ms(answer.headers, body),
+            took_ms=took_ms,
+            headers=answer.headers,
+        )
 
 
 def _retry_after_ms(headers: Mapping[str, str], body: Any) -> Millis | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -15,8 +14,9 @@ from copytrade.domain.happenings import Happening, Noted
 from copytrade.ports.notifier import Notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from copytrade.domain.redaction import Redaction
     from copytrade.domain.units import Millis
     from copytrade.ports.clock import Clock
 
@@ -31,8 +31,6 @@ RETRY_FIRST_MS: Final[Millis] = 1_000
 RETRY_MAX_MS: Final[Millis] = 60_000
 FAILURE_NOTED_EVERY_MS: Final[Millis] = 600_000
 TEXT_LENGTH_MAX: Final = 1_000
-SECRET_LENGTH_MIN: Final = 4
-"""Anything shorter is found in every other word."""
 INCIDENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "HALTED": ("cause", "level", "why", "since_ms"),
     "RESUMED": ("cause", "level", "why", "since_ms"),
@@ -63,7 +61,6 @@ INCIDENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "DAILY_SUMMARY": ("day_began_ms", "strategy_id", "account_id"),
 }
 """What people are told, and what of its detail makes two of a kind the same incident; nothing is all of it."""
-_URL: Final = re.compile(r"(?P<scheme>\w+://)(?:[^/@\s\"']*@)?(?P<host>[^/\s\"'?#]+)[^\s\"']*")
 
 log = structlog.get_logger()
 
@@ -100,30 +97,6 @@ class Channel(Protocol):
         """
 
 
-class Scrub:
-    """Takes secrets out of what is told: known ones wherever they stand, and all of a URL but its host."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        known = {secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN}
-        self._secrets = sorted(known, key=len, reverse=True)
-
-    def text(self, text: str) -> str:
-        """Return a text without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return _URL.sub(r"\g<scheme>\g<host>/***", text)
-
-    def value(self, value: Any) -> Any:
-        """Return a JSON-ready value without secrets, also in its keys."""
-        if isinstance(value, bool | int | None):
-            return value
-        if isinstance(value, dict):
-            return {self.text(str(key)): self.value(inner) for key, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.value(inner) for inner in value]
-        return self.text(str(value))
-
-
 class Alerts(Notifier):
     """Picks incidents out of what happens and hands them to every channel, in a loop of its own."""
 
@@ -131,13 +104,13 @@ class Alerts(Notifier):
         self,
         channels: Sequence[Channel],
         *,
-        scrub: Scrub,
+        redaction: Redaction,
         clock: Clock,
         note: Callable[[str, Mapping[str, object]], None],
     ) -> None:
         """Prepare; `note` gets what an operator should find later: that a channel fails."""
         self._channels = channels
-        self._scrub = scrub
+        self._redaction = redaction
         self._clock = clock
         self._note = note
         self._waiting: asyncio.Queue[Alert] = asyncio.Queue(ALERTS_WAITING_MAX)
@@ -171,9 +144,9 @@ class Alerts(Notifier):
                 self._note("ALERTS_DROPPED", {"count": dropped})
 
     def _alert(self, noted: Noted) -> Alert:
-        detail = self._scrub.value(json.loads(json.dumps(dict(noted.detail), default=str)))
+        detail = self._redaction.value(json.loads(json.dumps(dict(noted.detail), default=str)))
         facts = ", ".join(f"{name}={value}" for name, value in detail.items())
-        text = self._scrub.text(f"{noted.code}: {facts}")[:TEXT_LENGTH_MAX]
+        text = self._redaction.text(f"{noted.code}: {facts}")[:TEXT_LENGTH_MAX]
         return Alert(code=noted.code, text=text, detail=detail, at_ms=noted.at_ms)
 
     def _is_known(self, noted: Noted) -> bool:
@@ -202,7 +175,7 @@ class Alerts(Notifier):
             try:
                 await channel.send(alert)
             except NotDeliveredError as error:
-                why = self._scrub.text(str(error))
+                why = self._redaction.text(str(error))
                 log.warning("alert.not_delivered", channel=channel.name, code=alert.code, why=why, tries=number + 1)
                 if error.retry_after_ms is None or number == TRIES_MAX - 1:
                     self._give_up(channel, alert, why)

@@ -316,7 +316,7 @@ class SqlLedger(SqlRiskStore, SqlReconciliationStore, SqlLadderStore, Ledger):
         return await self._database.read(registry.find_sync)
 
     async def note(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
-        await self._database.write(partial(events.note, code=code, detail=detail, at_ms=at_ms))
+        await self._database.write(partial(events.note, code=code, detail=self._redact(detail), at_ms=at_ms))
 
     async def count_rows(self, *, until_ms: Millis) -> Mapping[str, int]:
         return await self._database.read(partial(audit.count_rows, until_ms=until_ms))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, func, or_, select, text
 
-from copytrade.adapters.sql import leader_events, money_reports, risk_reports
+from copytrade.adapters.sql import leader_events, money_reports, redeeming, risk_reports
 from copytrade.adapters.sql.columns import Instant
 from copytrade.adapters.sql.plain import PlainRow, iso, plain, plain_rows
 from copytrade.adapters.sql.race import race
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement
 
     from copytrade.adapters.sql.engine import Database
+    from copytrade.domain.redeeming import Pair, Won
     from copytrade.domain.units import Millis
 
 EVENTS_SHOWN: Final = 10
@@ -91,6 +92,14 @@ class SqlReports:
     async def positions(self) -> list[PlainRow]:
         """Return every position with its market, its mark and what it waits for, open ones first."""
         return await self._database.read(money_reports.positions)
+
+    async def won(self) -> tuple[Won, ...]:
+        """Return what real accounts had of outcomes that paid, redeemed since or not, by account and title."""
+        return await self._database.read(redeeming.won)
+
+    async def pairs(self) -> tuple[Pair, ...]:
+        """Return the markets of which real accounts hold every outcome, by account and title."""
+        return await self._database.read(redeeming.pairs)
 
     async def accounts(self) -> list[PlainRow]:
         """Return the money of every strategy and account, with what it was worth when it was last valued."""

@@ -10,7 +10,7 @@ from copytrade.ports.risk import RiskStore
 from copytrade.ports.stake_memory import StakeMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.domain.drawdown import DayStart
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 class SqlRiskStore(RiskStore, StakeMemory):
     """An open database whose schema is current."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, redact: Callable[[Mapping[str, object]], Mapping[str, object]] = dict
+    ) -> None:
+        """Keep all of what is noted but what `redact` takes out."""
         self._database = database
+        self._redact = redact
 
     async def set_limit(
         self, name: LimitName, scope: Scope, value: int | None, *, start: int | None, by: str, at_ms: Millis
@@ -50,7 +54,7 @@ class SqlRiskStore(RiskStore, StakeMemory):
         return await self._database.read(risk.open_halts)
 
     async def note_risk(self, code: str, detail: Mapping[str, object], *, at_ms: Millis) -> None:
-        await self._database.write(partial(events.note_risk, code=code, detail=detail, at_ms=at_ms))
+        await self._database.write(partial(events.note_risk, code=code, detail=self._redact(detail), at_ms=at_ms))
 
     async def save_gates(self, states: Sequence[GateState], *, at_ms: Millis) -> None:
         await self._database.write_alone(partial(risk.save_gates, states=states, at_ms=at_ms))

@@ -27,6 +27,7 @@ from copytrade.domain.attempts import ExecutionAttempt, ExecutionMode, Reason, r
 from copytrade.domain.fills import Side
 from copytrade.domain.market import Market
 from copytrade.domain.orders import OrderType
+from copytrade.domain.redaction import Redaction
 from copytrade.domain.venue_orders import Account as Wallet
 from copytrade.domain.venue_orders import Exchanges, SignatureType
 from copytrade.engine.account import Account
@@ -185,7 +186,9 @@ class Life:
         self.notes = Notes(ledger=self.ledger, notifier=self.notifier, clock=self.clock)
         account = Wallet(wallet=self.wallet, owner=self.signer.address, signature_type=kind)
         http = httpx.AsyncClient(transport=self.wire)
-        transport = Transport(url="http://venue/clob", http=http, signer=self.signer, clock=self.clock)
+        transport = Transport(
+            url="http://venue/clob", http=http, signer=self.signer, clock=self.clock, redaction=Redaction()
+        )
         clob = ClobAccount(account=account, account_id=f"live-{self.wallet}", transport=transport, clock=self.clock)
         self.transport = transport
         self.posting = Posting(clob=clob, clock=self.clock, note=self.notes.take)

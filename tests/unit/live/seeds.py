@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from tests.virtual_time import run_virtual
 
 ORDERS = 8
 DAY_USDC = 60
+ORDER_USDC = 15
 QUIET_S = 700
 """How long after the last fault: longer than any doubt may last."""
 PAGE = "<html>bad gateway</html>"
@@ -27,10 +29,10 @@ RESTARTING = {"error": "matching engine is restarting", "retry_after_seconds": 2
 FAULTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "lost_answer": [
         ("trouble", {"kind": "lost_response", "ms": 200}),
-        ("trouble", {"kind": "late_response", "ms": 15_000}),
         ("trouble", {"kind": "status", "status": 502, "body": PAGE, "applied": True}),
         ("trouble", {"kind": "status", "status": 425, "body": RESTARTING, "applied": True}),
     ],
+    "timeout": [("trouble", {"kind": "late_response", "ms": 15_000})],
     "lost_request": [
         ("trouble", {"kind": "lost_request", "ms": 50}),
         ("trouble", {"kind": "status", "status": 500}),
@@ -67,6 +69,8 @@ class Outcome:
     attempts: list[ExecutionAttempt] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
+    struck: Counter[str] = field(default_factory=Counter)
+    """How often each class of faults was brought about."""
 
 
 def play(seed: int, *, only: str | None = None) -> Outcome:
@@ -83,6 +87,7 @@ async def _story(floor: Floor, draw: random.Random, only: str | None) -> Outcome
         "way_ms": draw.choice([0, 5, 40]),
         "kind": draw.choice(list(SignatureType)),
         "order_type": draw.choice([OrderType.GTC, OrderType.GTC, OrderType.FAK]),
+        "per_order": str(ORDER_USDC),
         "per_day": str(DAY_USDC),
     }
     life = Life(floor, **settings)
@@ -96,12 +101,14 @@ async def _story(floor: Floor, draw: random.Random, only: str | None) -> Outcome
             if FAULTS[kind] and draw.random() < 0.2:
                 command, body = draw.choice(FAULTS[kind])
                 await floor.control(command, **body)
+                outcome.struck[kind] += 1
         attempt = await _decide(life, draw, number)
         outcome.attempts.append(attempt)
         sending = asyncio.create_task(life.send(attempt))
         if "death" in kinds and draw.random() < 0.4:
             await asyncio.sleep(draw.choice([0, 0.001, 0.006, 0.02, 0.05, 0.1, 1.0]))
             life = await _die(life, sending, floor, settings)
+            outcome.struck["death"] += 1
         await asyncio.wait({sending}, timeout=draw.choice([1, 3, 20]))
         if not sending.done():
             await sending
@@ -164,9 +171,10 @@ def _about_posts(posts: list[dict[str, Any]], attempts: list[ExecutionAttempt]) 
             yield f"posted {post['at_ms'] - attempt.decided_at_ms} ms after its decision"
     sent = {post["order_id"] for post in posts}
     bought = [one for one in attempts if one.side is Side.BUY and one.order_hash in sent]
-    spent = sum(one.size_shares_target * one.limit_price // MICRO for one in bought)
-    if spent > DAY_USDC * MICRO:
-        yield f"a limit exceeded: {spent}"
+    spent = [one.size_shares_target * one.limit_price // MICRO for one in bought]
+    if sum(spent) > DAY_USDC * MICRO:
+        yield f"a limit exceeded: {sum(spent)} in a day"
+    yield from (f"a limit exceeded: {one} in an order" for one in spent if one > ORDER_USDC * MICRO)
 
 
 def _about_fills(trades: list[dict[str, Any]], life: Life) -> Iterator[str]:

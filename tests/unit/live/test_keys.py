@@ -66,16 +66,17 @@ def test_a_keystore_of_another_program_is_unlocked(kdf: str) -> None:
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nmore"])
 def test_the_passphrase_is_read_from_a_descriptor_to_the_end_of_its_line(keystore: Path, ending: str) -> None:
-    descriptor = a_descriptor(PASSPHRASE + ending)
+    descriptor, learnt = a_descriptor(PASSPHRASE + ending), []
 
-    assert signer_from_keystore(keystore, passphrase_fd=descriptor).address == ADDRESS
+    assert signer_from_keystore(keystore, passphrase_fd=descriptor, learn=learnt.append).address == ADDRESS
+    assert learnt == [PASSPHRASE, bytes.fromhex(KEY[2:])]
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
 
 
 def test_a_wrong_passphrase_unlocks_nothing(keystore: Path) -> None:
     with pytest.raises(BadKeyError, match="not unlocked by this passphrase") as refused:
-        signer_from_keystore(keystore, passphrase_fd=a_descriptor("battery staple"))
+        signer_from_keystore(keystore, passphrase_fd=a_descriptor("battery staple"), learn=print)
     assert "battery" not in str(refused.value)
 
 
@@ -84,12 +85,12 @@ def test_a_keystore_that_others_can_read_is_refused(keystore: Path, mode: int) -
     keystore.chmod(mode)
 
     with pytest.raises(BadKeyError, match="can be read by others"):
-        signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE))
+        signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=print)
 
 
 def test_a_passphrase_is_asked_for_only_at_a_terminal(keystore: Path) -> None:
     with mock.patch.object(sys, "stdin", io.StringIO()), pytest.raises(BadKeyError, match="LIVE_PASSPHRASE_FD"):
-        signer_from_keystore(keystore, passphrase_fd=None)
+        signer_from_keystore(keystore, passphrase_fd=None, learn=print)
 
 
 @given(
@@ -116,9 +117,11 @@ def test_a_keystore_with_a_field_changed_is_refused(data: st.DataObject) -> None
 
 def test_a_key_from_the_environment_is_taken_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVE_PRIVATE_KEY", KEY)
+    learnt: list[bytes] = []
 
-    assert signer_from_text(SecretStr(KEY), variable="LIVE_PRIVATE_KEY").address == ADDRESS
+    assert signer_from_text(SecretStr(KEY), variable="LIVE_PRIVATE_KEY", learn=learnt.append).address == ADDRESS
     assert "LIVE_PRIVATE_KEY" not in os.environ
+    assert learnt == [bytes.fromhex(KEY[2:])]
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from copytrade.adapters.live import executor, following, posting, rows
+from copytrade.adapters.live import caps, executor, following, posting, rows
 from copytrade.adapters.live.typed_data import order_hash
 from copytrade.adapters.live.verdicts import Refused, Taken
 from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, Settlement, reason
@@ -23,6 +25,7 @@ from tests.virtual_time import run_virtual
 
 SEEDS = int(os.environ.get("LIVE_SEEDS", "4"))
 NEVER_LATE_MS = 10 * NOW_MS
+WAITS_MAX = 50
 HUNT = 8
 """Seeds that a planted bug may hide from."""
 
@@ -95,9 +98,17 @@ def sends_later_what_it_could_not_send(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(executor.ClobExecutor, "_check", patient)
 
 
+def spends_without_counting(patch: pytest.MonkeyPatch) -> None:
+    async def check(self: caps.Caps, attempt: ExecutionAttempt) -> None:
+        del self, attempt
+
+    patch.setattr(caps.Caps, "check", check)
+
+
 @pytest.mark.parametrize(
     ("bug", "kind", "complaint"),
     [
+        (spends_without_counting, "delayed", "a limit exceeded"),
         (signs_again, "lost_request", "a second hash"),
         (takes_a_timeout_for_a_refusal, "lost_answer", "comparison stopped it"),
         (takes_delayed_for_nothing, "delayed", "comparison stopped it"),
@@ -159,6 +170,54 @@ def test_a_death_at_any_point_of_sending_neither_loses_nor_doubles_the_order(at:
         await _check(floor, again, attempt)
 
     run_virtual(lambda: on_floor(story), epoch_ms=NOW_MS)
+
+
+@types.coroutine
+def only_so_far(coroutine: Coroutine[Any, Any, None], steps: int) -> Generator[Any, Any, bool]:
+    """Run a coroutine over so many of its waits and then never again, as a killed process does; tell if it was over."""
+    for _ in range(steps):
+        try:
+            waiting = coroutine.send(None)
+        except StopIteration:
+            return True
+        yield waiting
+    return False
+
+
+async def _killed_after(floor: Floor, steps: int) -> bool:
+    """Kill a process that sends an order after so many of its waits; tell if it had come to its end by then."""
+    life = Life(floor, way_ms=10)
+    await life.fund()
+    await floor.show()
+    await life.start()
+    await asyncio.sleep(1)
+    attempt = await life.decide("one")
+    sending, over = life.send(attempt), asyncio.get_running_loop().create_future()
+
+    async def be_killed() -> None:
+        over.set_result(await only_so_far(sending, steps))
+        await asyncio.Event().wait()
+
+    # A task of its own: what is never run again may still have it cancelled when its time is up.
+    killed = asyncio.create_task(be_killed())
+    is_over = await over
+    await life.kill()
+    again = Life(floor, ledger=life.ledger, way_ms=10)
+    await again.start()
+    await quiet(660)
+    await again.stop()
+    await _check(floor, again, attempt)
+    with contextlib.suppress(RuntimeError):  # it waits for something in its last words, which nobody hears
+        sending.close()
+    killed.cancel()
+    return is_over
+
+
+def test_a_kill_at_each_wait_of_sending_neither_loses_nor_doubles_the_order() -> None:
+    for steps in range(WAITS_MAX):
+        if run_virtual(lambda at=steps: on_floor(lambda floor: _killed_after(floor, at)), epoch_ms=NOW_MS):
+            break
+    assert 3 < steps < WAITS_MAX - 1, "there is something to be killed between, and an end"
 
 
 async def _check(floor: Floor, life: Life, attempt: ExecutionAttempt) -> None:

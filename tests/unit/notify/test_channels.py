@@ -20,6 +20,7 @@ from copytrade.adapters.notify.webhook import Webhook
 from copytrade.adapters.system import SystemClock
 from copytrade.app.notifying import build_alerts
 from copytrade.domain.happenings import Noted
+from copytrade.domain.redaction import REDACTED
 from copytrade.engine.listeners import Listeners
 from copytrade.engine.notes import Notes
 from copytrade.settings import Settings
@@ -177,4 +178,5 @@ async def test_the_settings_say_who_is_told_and_what_is_never_told(stand_in: Sta
     delivering.cancel()
 
     assert alerts.delivered == {"log": 1, "webhook": 1, "telegram": 1}
-    assert [asked["text"] for _, _, asked in stand_in.asked] == ["HALTED: why=*** *** *** *** *** copytrade"] * 2
+    told = f"HALTED: why={' '.join([REDACTED] * 5)} copytrade"
+    assert [asked["text"] for _, _, asked in stand_in.asked] == [told] * 2

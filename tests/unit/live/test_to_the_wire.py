@@ -1,0 +1,17 @@
+"""The way of an order to the wire is measured as the worker goes it: `python -m benchmarks.signing` in small."""
+
+from __future__ import annotations
+
+from benchmarks.signing import signing, to_first_byte
+from copytrade.adapters.memory import MemoryLedger
+
+
+async def test_each_order_is_signed_and_its_first_byte_is_seen_after_its_attempt() -> None:
+    took_ms = await to_first_byte(MemoryLedger(), 3)
+
+    assert len(took_ms) == 3
+    assert min(took_ms) > 0
+
+
+def test_both_signatures_are_the_same_and_timed() -> None:
+    assert [figure.ratio > 0 for figure in signing(1)] == [True, True]
