@@ -126,6 +126,26 @@ def execute_many(connection: Connection, sql: str, parameters: Sequence[Any]) ->
         raise _as_usual(connection, sql, error) from error
 
 
+def commit(connection: Connection) -> None:
+    """Commit a transaction that was begun with `execute`, and what SQLAlchemy has taken part in since."""
+    if connection.in_transaction():
+        connection.commit()
+        return
+    try:
+        connection.connection.commit()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_usual(connection, "COMMIT", error) from error
+
+
+def rollback(connection: Connection) -> None:
+    """Undo such a transaction; nothing happens if the database has given it up by itself."""
+    connection.rollback()
+    try:
+        connection.connection.rollback()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_usual(connection, "ROLLBACK", error) from error
+
+
 def _as_usual(connection: Connection, sql: str, error: BaseException) -> BaseException:
     """Return a driver's error as SQLAlchemy raises it."""
     return exc.DBAPIError.instance(sql, None, error, connection.dialect.loaded_dbapi.Error)
