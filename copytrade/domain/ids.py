@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 from uuid import UUID
@@ -11,10 +12,13 @@ _ID_BITS: Final = ~((0xC000 << 48) | (0xF000 << 64))
 _VERSION_5: Final = (0x8000 << 48) | (5 << 76)
 """Variant and version of RFC 9562 UUIDs made from a SHA-1, as `uuid.uuid5` sets them, at twice its speed."""
 
+LEADERS_KEPT_MAX: Final = 10_000
+"""Ids of leaders that are remembered: they are asked for with each fill."""
 COPY_STRATEGY_ID: Final = "copy"
 PAPER_ACCOUNT_ID: Final = "paper"
 
 
+@lru_cache(maxsize=LEADERS_KEPT_MAX)
 def leader_id(address: str) -> UUID:
     """Return the id of the leader at a lower-case address."""
     return _named(f"leader|{address}")

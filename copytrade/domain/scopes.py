@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class Scope(NamedTuple):
 
 
 EVERYTHING: Final = Scope()
+SCOPES_KEPT_MAX: Final = 10_000
+"""Leaders of which it is remembered in which scopes they count."""
 
 
 class Subject(StrEnum):
@@ -50,12 +53,18 @@ class Line(NamedTuple):
     @property
     def owner(self) -> Scope:
         """The scope of its strategy and account."""
-        return Scope(self.strategy_id, self.account_id)
+        return self.scopes[1]
 
     @property
     def scopes(self) -> tuple[Scope, Scope, Scope]:
         """Every scope it counts in."""
-        return (EVERYTHING, self.owner, Scope(leader=self.leader))
+        return _scopes_of(self.strategy_id, self.account_id, self.leader)
+
+
+@lru_cache(maxsize=SCOPES_KEPT_MAX)
+def _scopes_of(strategy_id: str, account_id: str, leader: str) -> tuple[Scope, Scope, Scope]:
+    """Return the scopes of a line; they are asked for many times in each decision."""
+    return (EVERYTHING, Scope(strategy_id, account_id), Scope(leader=leader))
 
 
 def group_of(market: Market) -> Group:
