@@ -102,10 +102,11 @@ class _Text:
                 column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind)
                 for column, kind in zip(self._columns, kinds, strict=True)
             ]
-        return [
-            SimpleNamespace(**dict(zip(self._names, map(_read, self._readers, found), strict=True)))
-            for found in cursor.fetchall()
-        ]
+        return [self._row(found) for found in cursor.fetchall()]
+
+    def _row(self, found: Sequence[Any]) -> SimpleNamespace:
+        read_each = zip(self._names, self._readers, found, strict=True)
+        return SimpleNamespace(**{name: value if read is None else read(value) for name, read, value in read_each})
 
 
 def execute(connection: Connection, sql: str, parameters: Any = ()) -> Any:
@@ -149,10 +150,6 @@ def rollback(connection: Connection) -> None:
 def _as_usual(connection: Connection, sql: str, error: BaseException) -> BaseException:
     """Return a driver's error as SQLAlchemy raises it."""
     return exc.DBAPIError.instance(sql, None, error, connection.dialect.loaded_dbapi.Error)
-
-
-def _read(read: Convert | None, value: Any) -> Any:
-    return value if read is None else read(value)
 
 
 def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
