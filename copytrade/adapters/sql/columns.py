@@ -62,8 +62,16 @@ def _second_text(value: int) -> str:
     return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
 
 
+def _id_of(value: str | None) -> UUID | None:
+    return None if value is None else UUID(value)
+
+
 def _instant_text(value: int | None) -> str | None:
     return None if value is None else instant_text(value)
+
+
+def _instant_of(value: str | None) -> int | None:
+    return None if value is None else (datetime.fromisoformat(value).replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def _real(value: int | None) -> float | None:
@@ -86,8 +94,8 @@ class Id(TypeDecorator[UUID]):
     def bind_processor(self, dialect: Dialect) -> Convert | None:
         return _id_text if _is_sqlite(dialect) else super().bind_processor(dialect)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
-        return UUID(value) if isinstance(value, str) else value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
+        return _id_of if _is_sqlite(dialect) else super().result_processor(dialect, coltype)
 
 
 class Micro(TypeDecorator[int]):
@@ -133,10 +141,10 @@ class Instant(TypeDecorator[int]):
         return _instant_text if _is_sqlite(dialect) else super().bind_processor(dialect)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        moment = datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
-        return (moment - _EPOCH) // _MILLISECOND
+        return None if value is None else (value - _EPOCH) // _MILLISECOND
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
+        return _instant_of if _is_sqlite(dialect) else super().result_processor(dialect, coltype)
 
 
 class _PlainJson(UserDefinedType[str]):

@@ -125,7 +125,7 @@ def translated(url: URL) -> AbstractContextManager[None]:
 
 
 class _Translated(AbstractContextManager[None]):
-    """A class, for a fill passes through it four times and a generator costs more."""
+    """A class, for each write passes through it and a generator costs more."""
 
     __slots__ = ("_url",)
 
@@ -216,29 +216,25 @@ class SqliteDatabase(Database):
         return await asyncio.get_running_loop().run_in_executor(self._reading, transaction)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        def understood(connection: Connection) -> T:
-            with translated(self._url):
-                return work(connection)
+        with translated(self._url):
+            return await self._writing.run(work)
 
-        return await self._writing.run(understood)
-
-    async def write_alone(self, work: Callable[[Connection], T]) -> T:
-        return await self.write(work)
+    write_alone = write
+    """There is one writer; against those of other processes it begins with `IMMEDIATE`."""
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
     def _transaction(self, work: Callable[[Connection], None]) -> None:
         """Begin and commit past SQLAlchemy, whose own ways to both take longer than the statements of a fill."""
-        with translated(self._url):
-            connection = self._open_writer()
-            prepared.execute(connection, _BEGIN_WRITING)
-            try:
-                work(connection)
-                prepared.commit(connection)
-            except BaseException:
-                prepared.rollback(connection)
-                raise
+        connection = self._open_writer()
+        prepared.execute(connection, _BEGIN_WRITING)
+        try:
+            work(connection)
+            prepared.commit(connection)
+        except BaseException:
+            prepared.rollback(connection)
+            raise
 
     def _open_writer(self) -> Connection:
         """Return the one connection that writes; taking it from the pool each time costs a part of a write."""
