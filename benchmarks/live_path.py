@@ -3,7 +3,9 @@
     python -m benchmarks.live_path [FILLS]
 
 The peer executes the very statements of our path, prebuilt and with ready values, through the same driver on a
-database of its own; ours and the peer's turn come alternately, fill by fill. Also: 500 fills in one block.
+database of its own; ours and the peer's turn come alternately, fill by fill. So both write the same rows into the
+same tables and indexes with the same settings; the peer has no loop to keep free, and so no thread to hand over to.
+Also: 500 fills in one block.
 """
 
 from __future__ import annotations
