@@ -9,7 +9,7 @@ agree; a fill meets at most one row of each API, so that identical fills need as
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -61,15 +61,19 @@ def join(known: Iterable[KnownFill], sightings: Iterable[Sighting], *, leader_id
     known_by_tx: dict[str, list[KnownFill]] = defaultdict(list)
     for stored in known:
         known_by_tx[stored.recorded.fill.tx_hash].append(stored)
+    given = list(sightings)
+    alone = {tx_hash for tx_hash, count in Counter(one.fill.tx_hash for one in given).items() if count == 1}
+    alone -= known_by_tx.keys()
     sighted_by_tx: dict[str, list[Sighting]] = defaultdict(list)
-    for sighting in sightings:
-        sighted_by_tx[sighting.fill.tx_hash].append(sighting)
+    for sighting in given:
+        if sighting.fill.tx_hash not in alone:
+            sighted_by_tx[sighting.fill.tx_hash].append(sighting)
     joined = _Joining()
-    for tx_hash, sighted in sighted_by_tx.items():
-        if len(sighted) == 1 and tx_hash not in known_by_tx:
-            joined.add_lone(sighted[0], leader_ids)
-        else:
-            transaction = _Transaction(known_by_tx.get(tx_hash, ()), leader_ids)
+    for sighting in given:
+        if sighting.fill.tx_hash in alone:
+            joined.add_lone(sighting, leader_ids)
+        elif (sighted := sighted_by_tx.pop(sighting.fill.tx_hash, None)) is not None:
+            transaction = _Transaction(known_by_tx.get(sighting.fill.tx_hash, ()), leader_ids)
             transaction.join(sighted)
             joined.add(transaction)
     return joined.result()
