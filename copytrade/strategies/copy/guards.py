@@ -69,8 +69,8 @@ class Guard:
 
 def refusals_of(case: Case) -> Refusals:
     """Return what every guard that counts for the fill says against it, in the order of the table."""
-    checks = _EXIT_CHECKS if case.facts.is_exit else _ENTRY_CHECKS
-    return [refusal for check in checks for refusal in check(case)]
+    counting = (guard for guard in GUARDS if guard.applies is BOTH or not case.facts.is_exit)
+    return [refusal for guard in counting for refusal in guard.check(case)]
 
 
 def is_too_old(fill: LeaderFill, *, now_ms: Millis, rules: CopyRules) -> bool:
@@ -260,5 +260,3 @@ GUARDS: Final[tuple[Guard, ...]] = (
 they refuse nothing, because a touch beyond the limit lets the order rest. What may be wrong with the size is in
 `amounts`.
 """
-_ENTRY_CHECKS: Final = tuple(guard.check for guard in GUARDS)
-_EXIT_CHECKS: Final = tuple(guard.check for guard in GUARDS if guard.applies is BOTH)
