@@ -3,7 +3,9 @@
     python -m benchmarks.live_path [FILLS]
 
 The peer executes the very statements of our path, prebuilt and with ready values, through the same driver on a
-database of its own; ours and the peer's turn come alternately, fill by fill. Also: 500 fills in one block.
+database of its own; ours and the peer's turn come alternately, fill by fill. So both write the same rows into the
+same tables and indexes with the same settings; the peer has no loop to keep free, and so no thread to hand over to.
+Also: 500 fills in one block.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import psycopg
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, make_url
 
 from benchmarks.chain_logs import addresses, frame, logs
 from benchmarks.measuring import Figure, Kind, dsn, kinds, percentile, show
 from benchmarks.working import working
-from tests.statements import heard
+from tests.statements import commits_heard, heard
 
 FILLS = 1_200
 WARM_UP = 50
@@ -57,12 +59,8 @@ class Tape:
 def recording() -> Iterator[Tape]:
     """Give what is committed meanwhile."""
     tape = Tape()
-    event.listen(Engine, "commit", tape.commit)
-    try:
-        with heard(tape.execute):
-            yield tape
-    finally:
-        event.remove(Engine, "commit", tape.commit)
+    with commits_heard(tape.commit), heard(tape.execute):
+        yield tape
 
 
 class Bare(Protocol):

@@ -1,4 +1,4 @@
-"""Every statement that is executed on a database, by SQLAlchemy or past it."""
+"""Every statement that is executed on a database and every commit, by SQLAlchemy or past it."""
 
 from __future__ import annotations
 
@@ -37,3 +37,22 @@ def heard(hear: Hear) -> Iterator[None]:
     finally:
         vars(prepared).update(execute=execute, execute_many=execute_many)
         event.remove(Engine, "after_cursor_execute", by_sqlalchemy)
+
+
+@contextmanager
+def commits_heard(hear: Callable[[Connection], None]) -> Iterator[None]:
+    """Call `hear` with each commit, by SQLAlchemy or past it, just before it is made."""
+    commit = prepared.commit
+
+    def by_driver(connection: Connection) -> None:
+        if not connection.in_transaction():
+            hear(connection)
+        commit(connection)
+
+    vars(prepared).update(commit=by_driver)
+    event.listen(Engine, "commit", hear)
+    try:
+        yield
+    finally:
+        vars(prepared).update(commit=commit)
+        event.remove(Engine, "commit", hear)

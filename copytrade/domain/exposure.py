@@ -15,6 +15,7 @@ from copytrade.domain.settlement import split_exactly
 from copytrade.domain.worst_case import UNKNOWN_FEES, worst_case
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from copytrade.domain.market import FeeSchedule
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MINUTE_MS: Final = 60_000
 RESULTS_KEPT_MAX: Final = 1_000
+_BY_GROUP: Final = frozenset({Subject.MARKET, Subject.EVENT, Subject.CATEGORY})
+_ALL: Final = (Subject.ALL, "")
+_UNMAPPED: Final = (Subject.UNMAPPED, "")
 
 
 class Result(NamedTuple):
@@ -81,7 +85,7 @@ class Exposure:
         self._orders: dict[UUID, _Order] = {}
         self._orders_on: Counter[Line] = Counter()
         self._flight_on: Counter[Line] = Counter()
-        self._at_stake: Counter[tuple[Scope, Subject, str]] = Counter()
+        self._at_stake: dict[tuple[Scope, Subject, str], Usdc] = {}
         self._in_flight: Counter[Scope] = Counter()
         self._spent: Counter[Scope] = Counter()
         self._net: Counter[tuple[Scope, str]] = Counter()
@@ -93,9 +97,9 @@ class Exposure:
 
     def at_stake(self, scope: Scope, subject: Subject, name: str = "") -> Usdc:
         """Return the money at stake; what belongs to a market not known yet counts in every market and group."""
-        amount = self._at_stake[scope, subject, name]
-        if subject in {Subject.MARKET, Subject.EVENT, Subject.CATEGORY}:
-            amount += self._at_stake[scope, Subject.UNMAPPED, ""]
+        amount = self._at_stake.get((scope, subject, name), 0)
+        if subject in _BY_GROUP:
+            amount += self._at_stake.get((scope, *_UNMAPPED), 0)
         return amount
 
     def largest(self, scope: Scope, subject: Subject) -> tuple[str, Usdc]:
@@ -161,7 +165,7 @@ class Exposure:
         self._orders[attempt_id] = order
         self._open(line)
         self._orders_on[line] += 1
-        self._fly(line, order.in_flight)
+        self._fly(line, order.reserved)
 
     def close_order(self, attempt_id: UUID) -> None:
         """Count an open buy no more; nothing happens if there is none."""
@@ -237,11 +241,11 @@ class Exposure:
             amount = self._costs[owner, token_id] + flying
             amounts += [(EVERYTHING, amount), (owner, amount)]
         for scope, amount in amounts:
-            self._sum_groups(scope, token_id, -amount)
+            self._sum((scope,), self._groups_of(token_id), -amount)
         self._groups[token_id] = group
         self._unmapped.pop(token_id, None)
         for scope, amount in amounts:
-            self._sum_groups(scope, token_id, amount)
+            self._sum((scope,), self._groups_of(token_id), amount)
 
     def tokens(self) -> tuple[str, ...]:
         """Return the tokens with money at stake."""
@@ -287,10 +291,9 @@ class Exposure:
         self._lines[line.token_id][line] = None
         if line.token_id not in self._groups:
             self._unmapped[line.token_id] = None
-        owner = line.owner
         for scope in line.scopes:
-            self._open_lines[scope, owner, line.token_id] += 1
-            if self._open_lines[scope, owner, line.token_id] == 1:
+            self._open_lines[scope, line.owner, line.token_id] += 1
+            if self._open_lines[scope, line.owner, line.token_id] == 1:
                 self._positions[scope] += 1
 
     def _close_if_empty(self, line: Line) -> None:
@@ -314,41 +317,35 @@ class Exposure:
         for scope in line.scopes:
             self._in_flight[scope] += amount
         self._stake_more(line, amount)
-        for scope in (EVERYTHING, line.owner):
-            self._sum(scope, Subject.ALL, "", amount)
-            self._sum_groups(scope, line.token_id, amount)
+        self._sum((EVERYTHING, line.owner), (_ALL, *self._groups_of(line.token_id)), amount)
 
     def _stake_more(self, line: Line, amount: Usdc) -> None:
         """Count money as staked after a leader."""
-        everything, owner, his = line.scopes
-        for scope in (everything, owner, his):
-            self._sum(scope, Subject.LEADER, line.leader, amount)
-        self._sum(his, Subject.ALL, "", amount)
-        self._sum_groups(his, line.token_id, amount)
+        self._sum(line.scopes, ((Subject.LEADER, line.leader),), amount)
+        self._sum(line.scopes[2:], (_ALL, *self._groups_of(line.token_id)), amount)
 
     def _hold_more(self, owner: Scope, token_id: str, amount: Usdc) -> None:
         """Count money as held in a position, whoever was followed into it."""
         self._costs[owner, token_id] += amount
         if not self._costs[owner, token_id]:
             del self._costs[owner, token_id]
-        for scope in (EVERYTHING, owner):
-            self._sum(scope, Subject.ALL, "", amount)
-            self._sum_groups(scope, token_id, amount)
+        self._sum((EVERYTHING, owner), (_ALL, *self._groups_of(token_id)), amount)
 
-    def _sum_groups(self, scope: Scope, token_id: str, amount: Usdc) -> None:
+    def _groups_of(self, token_id: str) -> tuple[tuple[Subject, str], ...]:
         group = self._groups.get(token_id)
         if group is None:
-            self._sum(scope, Subject.UNMAPPED, "", amount)
-            return
-        self._sum(scope, Subject.MARKET, group.market, amount)
-        self._sum(scope, Subject.EVENT, group.event, amount)
-        self._sum(scope, Subject.CATEGORY, group.category, amount)
+            return (_UNMAPPED,)
+        return (Subject.MARKET, group.market), (Subject.EVENT, group.event), (Subject.CATEGORY, group.category)
 
-    def _sum(self, scope: Scope, subject: Subject, name: str, amount: Usdc) -> None:
-        key = (scope, subject, name)
-        self._at_stake[key] += amount
-        if not self._at_stake[key]:
-            del self._at_stake[key]
+    def _sum(self, scopes: Iterable[Scope], subjects: Iterable[tuple[Subject, str]], amount: Usdc) -> None:
+        for scope in scopes:
+            for subject, name in subjects:
+                key = (scope, subject, name)
+                after = self._at_stake.get(key, 0) + amount
+                if after:
+                    self._at_stake[key] = after
+                else:
+                    self._at_stake.pop(key, None)
 
     def _forget_entry(self, attempt_id: UUID, line: Line) -> None:
         del self._entries[attempt_id]

@@ -20,7 +20,7 @@ _FEE_STEP: Final[Usdc] = 10
 
 def taker_fee_down(schedule: FeeSchedule, *, shares: Shares, price: Price) -> Usdc:
     """Return the fee of a trade at one price, floored to five decimals."""
-    return _steps_down(schedule, [Match(price, shares)]) * _FEE_STEP
+    return _steps_down(schedule, shares=shares, paid=price * shares) * _FEE_STEP
 
 
 def sweep_fees_down(schedule: FeeSchedule, matches: Sequence[Match]) -> tuple[Usdc, ...]:
@@ -32,7 +32,11 @@ def sweep_fees_down(schedule: FeeSchedule, matches: Sequence[Match]) -> tuple[Us
     """
     if not matches or schedule.rate == 0:
         return (0,) * len(matches)
-    steps = _steps_down(schedule, matches)
+    steps = _steps_down(
+        schedule,
+        shares=sum(match.shares for match in matches),
+        paid=sum(match.price * match.shares for match in matches),
+    )
     weights = list(accumulate((shares * _curve(price, schedule.exponent) for price, shares in matches), initial=0))
     return tuple(
         (steps * after // weights[-1] - steps * before // weights[-1]) * _FEE_STEP
@@ -40,12 +44,11 @@ def sweep_fees_down(schedule: FeeSchedule, matches: Sequence[Match]) -> tuple[Us
     )
 
 
-def _steps_down(schedule: FeeSchedule, matches: Sequence[Match]) -> int:
-    shares = sum(match.shares for match in matches)
+def _steps_down(schedule: FeeSchedule, *, shares: Shares, paid: int) -> int:
+    """Return the fee in whole steps; `paid` is the sum of price times shares, in millionths of micro-USDC."""
     if schedule.rate == 0 or shares == 0:
         return 0
     whole = shares * MICRO
-    paid = sum(match.price * match.shares for match in matches)
     curve: int = (paid * (whole - paid)) ** schedule.exponent
     scale: int = MICRO * whole ** (2 * schedule.exponent)
     return shares * schedule.rate * curve // (scale * _FEE_STEP)

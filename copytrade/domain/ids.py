@@ -12,15 +12,15 @@ _ID_BITS: Final = ~((0xC000 << 48) | (0xF000 << 64))
 _VERSION_5: Final = (0x8000 << 48) | (5 << 76)
 """Variant and version of RFC 9562 UUIDs made from a SHA-1, as `uuid.uuid5` sets them, at twice its speed."""
 
-LEADERS_KEPT_MAX: Final = 1_024
-"""Leaders whose id is kept at hand."""
+LEADERS_KEPT_MAX: Final = 10_000
+"""Ids of leaders that are remembered: they are asked for with each fill."""
 COPY_STRATEGY_ID: Final = "copy"
 PAPER_ACCOUNT_ID: Final = "paper"
 LIVE_ACCOUNT_PREFIX: Final = "live-"
 """What the name of a real account begins with; its wallet follows."""
 
 
-@lru_cache(LEADERS_KEPT_MAX)
+@lru_cache(maxsize=LEADERS_KEPT_MAX)
 def leader_id(address: str) -> UUID:
     """Return the id of the leader at a lower-case address."""
     return _named(f"leader|{address}")

@@ -119,27 +119,28 @@ class Limits:
     """Which limits are in force, by name and scope."""
 
     def __init__(self, values: Mapping[tuple[LimitName, Scope], int]) -> None:
-        self._by_scope: dict[Scope, dict[LimitName, int]] = {}
+        self._by_scope: dict[Scope, dict[LimitName, Limit]] = {}
         for (name, scope), value in values.items():
-            self._by_scope.setdefault(scope, {})[name] = value
+            self._by_scope.setdefault(scope, {})[name] = Limit(name, scope, value)
 
     def value(self, name: LimitName, scope: Scope) -> int | None:
         """Return one limit, None if there is none of that name in exactly that scope."""
-        return self._by_scope.get(scope, {}).get(name)
+        limit = self._by_scope.get(scope, {}).get(name)
+        return None if limit is None else limit.value
 
     def all(self) -> Iterator[Limit]:
         """Yield every limit, by name."""
-        found = [Limit(name, scope, value) for scope, names in self._by_scope.items() for name, value in names.items()]
+        found = [limit for limits in self._by_scope.values() for limit in limits.values()]
         yield from sorted(found, key=lambda limit: (list(LimitName).index(limit.name), limit.scope))
 
     def over(self, line: Line) -> Iterator[Limit]:
         """Yield the limits a line is held to."""
         own = self._by_scope.get(Scope(leader=line.leader), {})
         for scope in line.scopes:
-            for name, value in self._by_scope.get(scope, {}).items():
-                if name in BY_LEADER and name in own and not scope.leader:
+            for name, limit in self._by_scope.get(scope, {}).items():
+                if name in own and name in BY_LEADER and not scope.leader:
                     continue
-                yield Limit(name, scope, value)
+                yield limit
 
 
 def parse_value(name: LimitName, text: str) -> int:
@@ -183,8 +184,8 @@ def judge(entry: Entry, limits: Limits, exposure: Exposure) -> Ruling:
     shares = entry.shares
     order = worst_case(entry.shares, entry.limit, entry.fees)
     for limit in limits.over(entry.line):
-        if limit.name in _MONEY:
-            used = _MONEY[limit.name](entry, limit.scope, exposure)
+        if (use := _MONEY.get(limit.name)) is not None:
+            used = use(entry, limit.scope, exposure)
             if used + order <= limit.value:
                 continue
             fits = affordable(limit.value - used, entry.limit, entry.fees)

@@ -19,8 +19,8 @@ class Scope(NamedTuple):
 
 
 EVERYTHING: Final = Scope()
-SCOPES_KEPT_MAX: Final = 1_024
-"""Leaders whose scopes are kept at hand: each move of a long history asks for them several times."""
+SCOPES_KEPT_MAX: Final = 10_000
+"""Leaders of which it is remembered in which scopes they count."""
 
 
 class Subject(StrEnum):
@@ -58,11 +58,12 @@ class Line(NamedTuple):
     @property
     def scopes(self) -> tuple[Scope, Scope, Scope]:
         """Every scope it counts in."""
-        return _scopes(self.strategy_id, self.account_id, self.leader)
+        return _scopes_of(self.strategy_id, self.account_id, self.leader)
 
 
-@lru_cache(SCOPES_KEPT_MAX)
-def _scopes(strategy_id: str, account_id: str, leader: str) -> tuple[Scope, Scope, Scope]:
+@lru_cache(maxsize=SCOPES_KEPT_MAX)
+def _scopes_of(strategy_id: str, account_id: str, leader: str) -> tuple[Scope, Scope, Scope]:
+    """Return the scopes of a line; they are asked for many times in each decision."""
     return (EVERYTHING, Scope(strategy_id, account_id), Scope(leader=leader))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, insert, make_url, select, text
+from sqlalchemy import Connection, NullPool, create_engine, insert, make_url, select, text
 
 from copytrade.adapters.sql import schema
 from copytrade.adapters.sql.engine import open_database, parse_url, shown
@@ -22,6 +22,7 @@ from copytrade.ports.ledger import LedgerUnavailableError
 from tests.ledger_facts import a_log, a_row, a_stored_fill, a_submitted, an_attempt, an_execution
 from tests.ledgers import sql_ledger
 from tests.makers import NOW_MS, OTHER, a_leader, micro
+from tests.statements import commits_heard
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -195,18 +196,12 @@ async def test_writes_that_wait_share_a_commit(tmp_path: Path) -> None:
     schema.upgrade(url)
     commits: list[Connection] = []
 
-    def count(connection: Connection) -> None:
-        commits.append(connection)
-
-    event.listen(Engine, "commit", count)
-    try:
+    with commits_heard(commits.append):
         async with open_database(url) as database:
             await asyncio.gather(*(database.write(add(f"0x{n:040x}", "kept")) for n in range(2 * GROUP_MAX)))
             before = len(commits)
             await database.write(add(OTHER, "alone"))
             assert len(commits) == before + 1
-    finally:
-        event.remove(Engine, "commit", count)
 
     assert before < GROUP_MAX
 

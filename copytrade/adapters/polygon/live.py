@@ -16,7 +16,7 @@ from copytrade.adapters.polygon.websocket import Listener
 from copytrade.domain.fills import Source
 from copytrade.domain.units import Millis
 from copytrade.ports.clock import Clock
-from copytrade.ports.leader_fills import FillsRemoved, FillsSeen, LeaderRoll, SourceNote
+from copytrade.ports.leader_fills import FillsRemoved, FillsSeen, LeaderRoll, LogRef, SourceNote
 
 HEADS_KEPT: Final = 64
 WAITING_MAX: Final = 1_000
@@ -93,8 +93,8 @@ class Live(Listener):
             if len(self._waiting) < WAITING_MAX:
                 self._waiting.append((log, decoded))
             return
-        ref = ref_of(log)
-        if ref is None or not self._pushed.add(decoded.block_number, ref):
+        ref = LogRef(block_hash=decoded.block_hash, tx_hash=decoded.tx_hash, log_index=decoded.log_index)
+        if not self._pushed.add(decoded.block_number, ref):
             return
         sighting = decoded.sighting(log, fill_ts_ms=stamp, detected_at_ms=self._clock.now_ms())
         await self._emit(FillsSeen(source=Source.POLYGON, sightings=(sighting,)))

@@ -45,19 +45,38 @@ def _is_sqlite(dialect: Dialect) -> bool:
     return dialect.name == "sqlite"
 
 
-def _unless_null(convert: Convert) -> Convert:
-    """Return the conversion for values that may be null; SQLAlchemy's own way to the same costs several calls."""
-    return lambda value: None if value is None else convert(value)
+def _id_text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
 
 
 @lru_cache(maxsize=4_096)
 def instant_text(value: int) -> str:
     """Return a time as text that sorts; a batch holds few different ones."""
-    moment = _EPOCH + timedelta(milliseconds=value)
-    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return f"{_second_text(value // 1_000)}.{value % 1_000:03d}"
 
 
-def _real(value: int) -> float:
+@lru_cache(maxsize=64)
+def _second_text(value: int) -> str:
+    """Return a whole second as text; what happens now happens in few different ones."""
+    moment = _EPOCH + timedelta(seconds=value)
+    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+
+
+def _id_of(value: str | None) -> UUID | None:
+    return None if value is None else UUID(value)
+
+
+def _instant_text(value: int | None) -> str | None:
+    return None if value is None else instant_text(value)
+
+
+def _instant_of(value: str | None) -> int | None:
+    return None if value is None else (datetime.fromisoformat(value).replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+
+
+def _real(value: int | None) -> float | None:
+    if value is None:
+        return None
     if abs(value) > REAL_EXACT_MAX:
         raise ValueError(f"{value} micro-units are more than SQLite keeps exactly")
     return value / MICRO
@@ -73,10 +92,10 @@ class Id(TypeDecorator[UUID]):
         return dialect.type_descriptor(CHAR(36) if _is_sqlite(dialect) else Uuid())
 
     def bind_processor(self, dialect: Dialect) -> Convert | None:
-        return _unless_null(str) if _is_sqlite(dialect) else super().bind_processor(dialect)
+        return _id_text if _is_sqlite(dialect) else super().bind_processor(dialect)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
-        return UUID(value) if isinstance(value, str) else value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
+        return _id_of if _is_sqlite(dialect) else super().result_processor(dialect, coltype)
 
 
 class Micro(TypeDecorator[int]):
@@ -98,7 +117,7 @@ class Micro(TypeDecorator[int]):
         return _real(value) if _is_sqlite(dialect) else value * _SIX_DECIMALS
 
     def bind_processor(self, dialect: Dialect) -> Convert | None:
-        return _unless_null(_real) if _is_sqlite(dialect) else super().bind_processor(dialect)
+        return _real if _is_sqlite(dialect) else super().bind_processor(dialect)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
         return None if value is None else round(value * MICRO)
@@ -119,13 +138,13 @@ class Instant(TypeDecorator[int]):
         return instant_text(value) if _is_sqlite(dialect) else _EPOCH + timedelta(milliseconds=value)
 
     def bind_processor(self, dialect: Dialect) -> Convert | None:
-        return _unless_null(instant_text) if _is_sqlite(dialect) else super().bind_processor(dialect)
+        return _instant_text if _is_sqlite(dialect) else super().bind_processor(dialect)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        moment = datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
-        return (moment - _EPOCH) // _MILLISECOND
+        return None if value is None else (value - _EPOCH) // _MILLISECOND
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Convert | None:
+        return _instant_of if _is_sqlite(dialect) else super().result_processor(dialect, coltype)
 
 
 class _PlainJson(UserDefinedType[str]):

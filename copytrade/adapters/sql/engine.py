@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ from copytrade.adapters.sql.writing import WriterThread
 from copytrade.ports.ledger import LedgerUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from sqlalchemy import URL, Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -36,6 +36,7 @@ POSTGRES_CONNECTIONS: Final = 8
 POSTGRES_CONNECT_SECONDS: Final = 10
 _ONE_WRITER: Final = 0x636F7079
 """The advisory lock that lets one writer at a time decide by what it reads; 'copy' in ASCII."""
+_BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 _REASON_LENGTH_MAX: Final = 300
 
 
@@ -118,17 +119,27 @@ def shown(url: URL) -> str:
     return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
-@contextmanager
-def translated(url: URL) -> Iterator[None]:
+def translated(url: URL) -> AbstractContextManager[None]:
     """Turn what the drivers raise about the database itself into LedgerUnavailableError."""
-    try:
-        yield
-    except (DatabaseError, InterfaceError) as error:
-        if not _is_about_the_database(error):
-            raise
-        raise LedgerUnavailableError(f"{shown(url)}: {_reason(error)}") from error
-    except PoolTimeoutError as error:
-        raise LedgerUnavailableError(f"{shown(url)}: no connection became free in time") from error
+    return _Translated(url)
+
+
+class _Translated(AbstractContextManager[None]):
+    """A class, for each write passes through it and a generator costs more."""
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, DatabaseError | InterfaceError) and _is_about_the_database(error):
+            raise LedgerUnavailableError(f"{shown(self._url)}: {_reason(error)}") from error
+        if isinstance(error, PoolTimeoutError):
+            raise LedgerUnavailableError(f"{shown(self._url)}: no connection became free in time") from error
 
 
 def _is_about_the_database(error: DatabaseError | InterfaceError) -> bool:
@@ -155,6 +166,8 @@ def _prove(connection: Connection) -> None:
 def sqlite_engine(url: URL, *, begin: str, connections: int = 1, query_only: bool = False) -> Engine:
     """Return an engine whose transactions start with the statement `begin` and cover DDL too.
 
+    A connection on which one is open already takes part in that.
+
     :raises LedgerUnavailableError: the folder of the file does not exist.
     """
     existing_folder(url)
@@ -175,7 +188,9 @@ def sqlite_engine(url: URL, *, begin: str, connections: int = 1, query_only: boo
         cursor.close()
 
     def start(connection: Connection) -> None:
-        prepared.execute(connection, begin)
+        raw: Any = connection.connection.driver_connection
+        if not raw.in_transaction:
+            prepared.execute(connection, begin)
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", start)
@@ -187,7 +202,7 @@ class SqliteDatabase(Database):
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE")
+        self._writer = sqlite_engine(url, begin=_BEGIN_WRITING)
         self._readers = sqlite_engine(url, begin="BEGIN", connections=SQLITE_READERS, query_only=True)
         self._writing = WriterThread("ledger-writer", self._transaction)
         self._reading = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="ledger-reader")
@@ -201,24 +216,25 @@ class SqliteDatabase(Database):
         return await asyncio.get_running_loop().run_in_executor(self._reading, transaction)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        def understood(connection: Connection) -> T:
-            with translated(self._url):
-                return work(connection)
+        with translated(self._url):
+            return await self._writing.run(work)
 
-        return await self._writing.run(understood)
-
-    async def write_alone(self, work: Callable[[Connection], T]) -> T:
-        return await self.write(work)
+    write_alone = write
+    """There is one writer; against those of other processes it begins with `IMMEDIATE`."""
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with translated(self._url):
-            connection = self._open_writer()
-            with connection.begin():
-                yield connection
+    def _transaction(self, work: Callable[[Connection], None]) -> None:
+        """Begin and commit past SQLAlchemy, whose own ways to both take longer than the statements of a fill."""
+        connection = self._open_writer()
+        prepared.execute(connection, _BEGIN_WRITING)
+        try:
+            work(connection)
+            prepared.commit(connection)
+        except BaseException:
+            prepared.rollback(connection)
+            raise
 
     def _open_writer(self) -> Connection:
         """Return the one connection that writes; taking it from the pool each time costs a part of a write."""

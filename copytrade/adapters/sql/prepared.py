@@ -102,10 +102,11 @@ class _Text:
                 column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind)
                 for column, kind in zip(self._columns, kinds, strict=True)
             ]
-        return [
-            SimpleNamespace(**dict(zip(self._names, map(_read, self._readers, found), strict=True)))
-            for found in cursor.fetchall()
-        ]
+        return [self._row(found) for found in cursor.fetchall()]
+
+    def _row(self, found: Sequence[Any]) -> SimpleNamespace:
+        read_each = zip(self._names, self._readers, found, strict=True)
+        return SimpleNamespace(**{name: value if read is None else read(value) for name, read, value in read_each})
 
 
 def execute(connection: Connection, sql: str, parameters: Any = ()) -> Any:
@@ -126,13 +127,29 @@ def execute_many(connection: Connection, sql: str, parameters: Sequence[Any]) ->
         raise _as_usual(connection, sql, error) from error
 
 
+def commit(connection: Connection) -> None:
+    """Commit a transaction that was begun with `execute`, and what SQLAlchemy has taken part in since."""
+    if connection.in_transaction():
+        connection.commit()
+        return
+    try:
+        connection.connection.commit()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_usual(connection, "COMMIT", error) from error
+
+
+def rollback(connection: Connection) -> None:
+    """Undo such a transaction; nothing happens if the database has given it up by itself."""
+    connection.rollback()
+    try:
+        connection.connection.rollback()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_usual(connection, "ROLLBACK", error) from error
+
+
 def _as_usual(connection: Connection, sql: str, error: BaseException) -> BaseException:
     """Return a driver's error as SQLAlchemy raises it."""
     return exc.DBAPIError.instance(sql, None, error, connection.dialect.loaded_dbapi.Error)
-
-
-def _read(read: Convert | None, value: Any) -> Any:
-    return value if read is None else read(value)
 
 
 def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

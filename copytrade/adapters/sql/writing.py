@@ -7,7 +7,8 @@ twice. What waits for the disk is the commit: jobs that came while one was under
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    Transaction = Callable[[], AbstractContextManager[Connection]]
+    Transaction = Callable[[Callable[[Connection], None]], None]
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ GROUP_MAX: Final = 32
 class WriterThread:
     """Runs one job after the other, in the order given; started by the first.
 
-    `transaction` begins one, commits what was done in it, and undoes it when something is raised.
+    `transaction` does work in one: it begins it, commits what was done, and undoes that when something is raised.
     """
 
     def __init__(self, name: str, transaction: Transaction) -> None:
@@ -58,7 +59,8 @@ class WriterThread:
         while not self._is_stopping:
             group = self._next_group()
             with _Answers(group):
-                self._commit(group)
+                if group:
+                    self._transaction(partial(_do, group))
 
     def _next_group(self) -> list[_Job]:
         """Wait for a job; return it with those that have come meanwhile and are still waited for."""
@@ -67,17 +69,6 @@ class WriterThread:
             group.append(self._jobs.get())
         self._is_stopping = group[-1] is None
         return [job for job in group if job is not None and job.is_wanted]
-
-    def _commit(self, group: list[_Job]) -> None:
-        if not group:
-            return
-        with self._transaction() as connection:
-            if len(group) == 1:
-                group[0].run(connection)
-                return
-            for job in group:
-                with job.apart(connection):
-                    job.run(connection)
 
 
 class _Job:
@@ -127,6 +118,15 @@ class _Job:
             self._answer.set_result(self._result)
         else:
             self._answer.set_exception(failure)
+
+
+def _do(group: list[_Job], connection: Connection) -> None:
+    if len(group) == 1:
+        group[0].run(connection)
+        return
+    for job in group:
+        with job.apart(connection):
+            job.run(connection)
 
 
 def _is_open(connection: Connection) -> bool:

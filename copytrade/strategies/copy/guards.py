@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from copytrade.domain.attempts import Reason, reason
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from copytrade.strategies.copy.facts import CopyFacts
 
 
+PRICES_KEPT_MAX: Final = 2_048
+"""Prices of which the text is remembered: most are of a cent or a tenth of one."""
 MARKET_CODES: Final = ("COMBO", "UNMAPPED", "MARKET_CLOSED", "NO_ORDER_BOOK", "NOT_ACCEPTING_ORDERS")
 BOOK_CODES: Final = ("NO_BOOK", "BOOK_STALE", "BOOK_CROSSED")
 CATEGORY_CODES: Final = ("CATEGORY_DENIED", "CATEGORY_NOT_ALLOWED")
@@ -75,6 +78,7 @@ def is_too_old(fill: LeaderFill, *, now_ms: Millis, rules: CopyRules) -> bool:
     return now_ms - fill.aged_from_ms > rules.fill_max_age_ms
 
 
+@lru_cache(maxsize=PRICES_KEPT_MAX)
 def shown(price: Price | None) -> str:
     """Return a price for a reason."""
     return "none" if price is None else format_micro(price)
