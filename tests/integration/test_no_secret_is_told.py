@@ -178,7 +178,7 @@ def by_notes_and_notifiers(text: str) -> None:
     async def main(folder: Path) -> None:
         listeners = Listeners(redact=app.process_redaction().value)
         stored = Settings(database_url=f"sqlite:///{folder / 'notes.db'}")
-        async with app.open_ledger(stored) as ledger:
+        async with app.open_ledger(stored, creates=True) as ledger:
             notes = Notes(ledger=ledger, notifier=listeners, clock=SystemClock())
             alerts = Alerts(
                 [LogChannel(), Deaf()], redaction=app.process_redaction(), clock=SystemClock(), note=notes.take

@@ -149,8 +149,8 @@ class Feed:
         except (KeyError, ValueError) as error:
             self._quarantine("MALFORMED_MESSAGE", f"{kind} of {message.asset_id}: {error}".encode())
             named = {message.asset_id, *(change.asset_id for change in message.price_changes)}
-            heard = (self._heard(token_id, source) for token_id in named)
-            for tracked in {outcome.tracked for outcome in heard if outcome is not None}:
+            heard = (self._heard(token_id, source) for token_id in sorted(named))
+            for tracked in dict.fromkeys(outcome.tracked for outcome in heard if outcome is not None):
                 self._shelf.doubt(tracked, "an unreadable message")
             return False
         self._counters.unknown_messages += 1

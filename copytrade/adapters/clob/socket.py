@@ -216,7 +216,7 @@ class MarketSocket:
                 await connection.send(_subscription(token_ids, is_first=is_first))
                 self._on_subscribed(self, token_ids)
                 is_first = False
-            for token_ids in _frames_of([token_id for token_id in self.subscribed if token_id not in self.wanted]):
+            for token_ids in _frames_of(sorted(self.subscribed - self.wanted.keys())):
                 self.subscribed.difference_update(token_ids)
                 await connection.send(json.encode({"operation": "unsubscribe", "assets_ids": token_ids}).decode())
             if not self.wanted:

@@ -27,6 +27,7 @@ SAYS = {
     LiveGateName.BALANCE: "the wallet holds 0.999999 USDC",
     LiveGateName.ALLOWANCES: "this program never approves",
     LiveGateName.ALONE: "1 order(s) of this account are not in this database",
+    LiveGateName.LADDER: "copytrade live promote",
 }
 
 

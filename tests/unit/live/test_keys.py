@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from websockets.asyncio.server import ServerConnection, serve
 
+from copytrade import app
 from copytrade.adapters.live import keys
 from copytrade.adapters.live.keys import signer_from_keystore, signer_from_text, unlock
 from copytrade.adapters.live.signer import BadKeyError
@@ -145,6 +146,7 @@ async def test_live_without_a_key_or_a_cap_is_refused_by_its_gate(
     for name, value in ({"EXECUTION_MODE": "live"} | variables).items():
         monkeypatch.setenv(name, value)
 
+    app.upgrade_schema(load())
     facts = await configured_facts(load(), MemoryLedger(), SystemClock())
 
     why = {refused.gate: refused.why for refused in refusals(facts)}
