@@ -106,15 +106,7 @@ async def open_signing(
     account = _account(settings, signer)
     with account_lock(live_account_id(account)) as is_ours:
         asked = await asked_facts(
-            facts,
-            settings,
-            outside,
-            account=account,
-            account_id=live_account_id(account),
-            signer=signer,
-            ledger=ledger,
-            http=http,
-            holds_lock=is_ours,
+            facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
         )
         require_gates(asked)
         async with _open_logs(settings, outside) as logs:
@@ -133,15 +125,7 @@ async def look_at_gates(settings: Settings, outside: Outside, *, ledger: Ledger,
     account = _account(settings, signer)
     with account_lock(live_account_id(account)) as is_ours:
         return await asked_facts(
-            facts,
-            settings,
-            outside,
-            account=account,
-            account_id=live_account_id(account),
-            signer=signer,
-            ledger=ledger,
-            http=http,
-            holds_lock=is_ours,
+            facts, settings, outside, account=account, signer=signer, ledger=ledger, http=http, holds_lock=is_ours
         )
 
 

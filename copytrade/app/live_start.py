@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from copytrade.app.ledgers import open_database
 from copytrade.app.redacting import process_redaction
+from copytrade.domain.ids import LIVE_ACCOUNT_PREFIX
 from copytrade.domain.live_gates import KeySource, LiveFacts, Reconciled, Unknown
 from copytrade.domain.risk import LimitName
 from copytrade.domain.scopes import EVERYTHING
@@ -70,7 +71,6 @@ async def asked_facts(
     outside: Outside,
     *,
     account: Account,
-    account_id: str,
     signer: Signer,
     ledger: Ledger,
     http: httpx.AsyncClient,
@@ -83,6 +83,7 @@ async def asked_facts(
     from copytrade.adapters.live.transport import Transport
 
     clock = outside.clock
+    account_id = f"{LIVE_ACCOUNT_PREFIX}{account.wallet}"
     transport = Transport(
         url=settings.clob_http_url, http=http, signer=signer, clock=clock, redaction=process_redaction()
     )
