@@ -51,6 +51,37 @@ def test_the_same_seed_gives_the_same_interleaving() -> None:
     assert first != other
 
 
+def test_tasks_of_a_group_are_cancelled_in_one_order_wherever_they_lie_in_memory() -> None:
+    def order_of_cancels(*, between: int) -> list[int]:
+        cancelled: list[int] = []
+        kept: list[object] = []
+
+        async def wait(number: int) -> None:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(number)
+                raise
+
+        async def fail() -> None:
+            await asyncio.sleep(1)
+            raise RuntimeError("the others are not needed any more")
+
+        async def main() -> None:
+            async with asyncio.TaskGroup() as group:
+                for number in range(50):
+                    group.create_task(wait(number))
+                    kept.extend(asyncio.Event() for _ in range(number * between % 17))
+                    kept.append(bytes(between * number))
+                group.create_task(fail())
+
+        with pytest.raises(ExceptionGroup, match="unhandled"):
+            run_virtual(main, epoch_ms=0)
+        return cancelled
+
+    assert order_of_cancels(between=0) == order_of_cancels(between=5) == order_of_cancels(between=31)
+
+
 def test_a_hang_is_an_error_that_names_who_waits() -> None:
     async def main() -> None:
         await asyncio.create_task(asyncio.Event().wait(), name="the one who waits")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import selectors
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from copytrade.ports.clock import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Generator
 
     from copytrade.domain.units import Millis
+
+    Steps = Coroutine[Any, Any, Any] | Generator[Any, None, Any]
 
 T = TypeVar("T")
 NS_PER_MS: Final = 1_000_000
@@ -23,6 +26,18 @@ _INTO_THE_MS: Final = 1_000
 
 class DeadlockError(RuntimeError):
     """Every task waits and no timer is due: nothing can ever happen again."""
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task that a set places by its number, not by its address: a task group cancels in the order of such a set."""
+
+    def __init__(self, coroutine: Steps, *, number: int, **rest: Any) -> None:
+        """Take a number beside what any task takes."""
+        self._number = number
+        super().__init__(coroutine, **rest)
+
+    def __hash__(self) -> int:
+        return self._number
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -36,6 +51,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.elapsed_ns = 0
         self._epoch_ms = epoch_ms
         super().__init__(_JumpingSelector(self))
+        self._numbers = itertools.count()
+        self.set_task_factory(self._numbered)
 
     def time(self) -> float:
         """Return seconds since the start."""
@@ -48,6 +65,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def seconds_until(self, at_ms: Millis) -> float:
         """Return how long it is until the beginning of a millisecond; not above zero if it has begun."""
         return ((at_ms - self._epoch_ms) * NS_PER_MS + _INTO_THE_MS - self.elapsed_ns) / NS_PER_S
+
+    def _numbered(self, loop: asyncio.AbstractEventLoop, coroutine: Steps, **rest: Any) -> NumberedTask:
+        return NumberedTask(coroutine, number=next(self._numbers), loop=loop, **rest)
 
 
 class VirtualClock(Clock):

@@ -60,7 +60,9 @@ class BooksGate(Gate, Notifier):
             self._recent.append(happening.attempt.token_id)
 
     def read(self) -> Reading:
-        watched = [token for token in {*self._portfolio.tokens(), *self._recent} if self._is_traded(token)]
+        # In one order: a look at a book is remembered with it, and only the first usable one is looked for.
+        tokens = dict.fromkeys([*self._portfolio.tokens(), *self._recent])
+        watched = [token for token in tokens if self._is_traded(token)]
         now_ms = self._clock.monotonic_ms()
         if not watched or any(map(self._is_usable, watched)):
             self._usable_ms = now_ms

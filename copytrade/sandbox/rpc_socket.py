@@ -24,7 +24,7 @@ class RpcSession:
         self._faults = faults
         self._name = name
         self._made = 0
-        self._heads: set[str] = set()
+        self._heads: dict[str, None] = {}
         self._logs: dict[str, LogFilter] = {}
 
     def receive(self, text: str) -> None:
@@ -47,7 +47,7 @@ class RpcSession:
         kind = params[0] if params else None
         if kind == "newHeads":
             subscription = self._new_id()
-            self._heads.add(subscription)
+            self._heads[subscription] = None
             return subscription
         if kind == "logs":
             criteria = params[1] if len(params) > 1 else {}
@@ -62,7 +62,7 @@ class RpcSession:
     def _unsubscribe(self, params: list[Any]) -> bool:
         subscription = params[0] if params else None
         if subscription in self._heads:
-            self._heads.discard(str(subscription))
+            del self._heads[str(subscription)]
             return True
         if self._logs.pop(str(subscription), None) is not None:
             return True

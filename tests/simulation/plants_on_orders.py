@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from copytrade.adapters.clob import upkeep
 from copytrade.adapters.clob.bookstore import ClobBookStore
 from copytrade.adapters.clob.checks import Checks
 from copytrade.adapters.clob.shelf import Shelf
+from copytrade.adapters.clob.tracked import Agreement
 from copytrade.adapters.data_api import requests
 from copytrade.adapters.paper import desk as paper_desk
 from copytrade.adapters.paper.desk import MarketDesk
@@ -133,10 +135,18 @@ def changes_make_a_book(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_contradicted_book_is_kept(patch: pytest.MonkeyPatch) -> None:
-    """Take no notice of what messages say of the touch, nor of snapshots that differ."""
+    """Take no notice of what messages say of the touch, nor of full books: with a socket, changes keep a book right."""
+    replace_before = Shelf.replace
+
+    def replace(self: Shelf, tracked: Any, *rest: Any) -> None:
+        if tracked.socket is None or not tracked.book.is_seeded:
+            replace_before(self, tracked, *rest)
+
+    patch.setattr(Shelf, "replace", replace)
     patch.setattr(Checks, "check_all", lambda self: None)
     patch.setattr(Checks, "is_doubtful", lambda self, tracked: False)
     patch.setattr(Shelf, "strike", lambda self, tracked, what, *, is_final: None)
+    patch.setattr(upkeep, "_agreements", lambda sample, found: {Agreement.SAME})
 
 
 def depth_is_endless(patch: pytest.MonkeyPatch) -> None:

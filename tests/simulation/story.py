@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -29,7 +28,7 @@ from tests.simulation.signs import signs_of
 from tests.simulation.stage import NewChronicle, Stage, open_stage
 from tests.simulation.strikes_on_host import OFF_MS_MAX
 from tests.simulation.venue_record import VenueRecord
-from tests.simulation.weather import BOOK_TROUBLE, CLOCK_TROUBLE, FAULTS
+from tests.simulation.weather import BOOK_TROUBLE, CLOCK_TROUBLE, FAULTS, left_out
 from tests.virtual_time import run_virtual
 
 FAULTS_S = (25, 50)
@@ -51,7 +50,7 @@ SOCKET_LAG_MS = 300
 TROUBLED_LAG_MS = 5_000 + 3_000 + 1_000
 """The oldest book that may be traded on, the slowest socket, and the way of a request."""
 LOSSY_LAG_MS = 120_000
-"""What a lost frame told is learnt from the next snapshot."""
+"""What a lost frame told is learnt from the next snapshot; once all is calm again, everybody has learnt it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +155,11 @@ class _Story:
         self._stage = stage
         self._storage = stage.storage
         self._down = random.Random(f"{stage.seed}:down")
-        self._times = drawn(FAULTS, stage, without=without)
+        self._times = drawn(FAULTS, stage, without=left_out(stage.seed, without))
         self._checker = Checker(
             stage=stage,
             record=VenueRecord(stage.world),
-            lag_ms=partial(_lag_ms, stage, self._times),
+            lag_ms=self._lag_ms,
             settings=stage.circumstances.settings(),
             clock_off_ms_max=OFF_MS_MAX if CLOCK_TROUBLE & set(self._times) else 0,
         )
@@ -307,18 +306,17 @@ class _Story:
                 return f"attempt {attempt.id} was skipped for {sorted(codes)}"
         return ""
 
-
-def _lag_ms(stage: Stage, faults: Collection[str], token_id: str, at_ms: int) -> int:
-    """Return how old what a worker saw of a book at a true time may be."""
-    circumstances = stage.circumstances
-    market = stage.world.exchange.catalogue.by_token_text(token_id)
-    condition = "" if market is None else market.condition
-    late = (one for one in stage.conditions.losses if one.at_ms <= at_ms <= one.at_ms + LOSSY_LAG_MS)
-    if any(one.is_about(condition) for one in late):
-        return LOSSY_LAG_MS
-    if BOOK_TROUBLE & set(faults):
-        return TROUBLED_LAG_MS
-    return POLLED_LAG_MS if circumstances.bookstore_mode == "rest" else SOCKET_LAG_MS
+    def _lag_ms(self, token_id: str, at_ms: int) -> int:
+        """Return how old what a worker saw of a book at a true time may be."""
+        stage = self._stage
+        market = stage.world.exchange.catalogue.by_token_text(token_id)
+        condition = "" if market is None else market.condition
+        late = (one for one in stage.conditions.losses if one.at_ms <= at_ms <= one.at_ms + LOSSY_LAG_MS)
+        if at_ms < self._checker.calm_from_ms and any(one.is_about(condition) for one in late):
+            return LOSSY_LAG_MS
+        if BOOK_TROUBLE & set(self._times):
+            return TROUBLED_LAG_MS
+        return POLLED_LAG_MS if stage.circumstances.bookstore_mode == "rest" else SOCKET_LAG_MS
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -13,6 +13,7 @@ from tests.simulation.network import Interference
 from tests.simulation.sockets import Disorder, Loss
 
 SOCKET_MS_MAX = 3_000
+DARK_S_MAX = 40
 BACK_MS_MIN, BACK_MS_MAX = 2_000, 60_000
 MARKET_PATH, CHAIN_PATH, STREAM_PATH = "/ws/market", "/rpc", "/ws/rtds"
 PATHS = ("/rpc", "/rpc2", "/clob", "/clob/books", "/gamma", "/data")
@@ -56,6 +57,15 @@ async def blind_to_books(blow: Blow) -> None:
         blow.stage.clock.set_off(-back_ms)
         await blow.last(25)
     blow.stage.clock.set_off(0)
+    blow.faults.frozen_future.discard("market")
+
+
+async def tell_no_books(blow: Blow) -> None:
+    """Let the books' sockets answer pings and say nothing else, old and new, and their routes fail."""
+    await blow.control("freeze", kind="market", frozen=True, future=True)
+    with _without_book_routes(blow):
+        blow.struck()
+        await blow.last(DARK_S_MAX)
     blow.faults.frozen_future.discard("market")
 
 

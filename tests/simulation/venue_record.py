@@ -61,7 +61,7 @@ class Print:
 
 
 class VenueRecord:
-    """Listens to a world from now on; all times are the world's own."""
+    """Listens to a world from now on; all times are the world's own, and not its stamps, which may be ahead of it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -115,13 +115,13 @@ class VenueRecord:
         if isinstance(happening, BookChanged):
             for message in happening.messages:
                 for change in message:
-                    self._note_level(happening.market, change.is_bid, change.price, change.size, happening.at_ms)
+                    self._note_level(happening.market, change.is_bid, change.price, change.size, self._world.now_ms)
             self._note_touches(happening.market)
         elif isinstance(happening, MarketOpened):
             self._note_all(happening.market)
         elif isinstance(happening, TradePrinted):
             side = Side.BUY if happening.side == BUY else Side.SELL
-            told = Print(happening.at_ms, side, happening.price, happening.size)
+            told = Print(self._world.now_ms, side, happening.price, happening.size)
             for outcome, token in enumerate(happening.market.tokens):
                 self._prints[str(token)].append(told if outcome == happening.outcome else told.mirrored())
 

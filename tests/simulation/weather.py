@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Collection
 from functools import partial
 
 from copytrade.sandbox.world import ReorgFate
@@ -63,6 +65,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "market_unshown": Fault(strike=feeds.show_no_books, family="books", applies=_has_market_socket),
     "market_blind": Fault(strike=feeds.blind_to_books, family="books"),
+    "market_dark": Fault(strike=feeds.tell_no_books, family="books"),
     "market_junk": Fault(strike=partial(feeds.send_junk, kind="market"), family="books", applies=_has_market_socket),
     "tick_change": Fault(strike=feeds.change_tick, family="books"),
     "chain_drop": Fault(strike=partial(feeds.drop_socket, kind="chain"), family="chain", applies=_reads_chain),
@@ -132,6 +135,7 @@ BOOK_TROUBLE = frozenset(
         "market_junk",
         "market_unshown",
         "market_blind",
+        "market_dark",
         "tick_change",
         "resolution",
         "http_error",
@@ -149,3 +153,11 @@ BOOK_TROUBLE = frozenset(
 """With any of these a worker may rightly see a book of some seconds ago."""
 CLOCK_TROUBLE = frozenset({"clock_set", "market_blind"})
 """Each sets the clock wrong."""
+STILL_CHANCE = 1 / 6
+"""How many seeds have nothing that disturbs their books: there the judge allows the least."""
+
+
+def left_out(seed: int, without: Collection[str]) -> Collection[str]:
+    """Return the classes that a seed does without, besides those it is told to."""
+    is_still = random.Random(f"{seed}:still books").random() < STILL_CHANCE
+    return {*without, *BOOK_TROUBLE} if is_still else without

@@ -355,7 +355,7 @@ class ClobBookStore(BookStore):
     def _doubt_all(self, socket: MarketSocket, why: str) -> None:
         """Get every book of a socket anew: what was lost nobody knows."""
         self._note("RESYNC", {"socket": socket.number, "tokens": len(socket.wanted), "why": why})
-        for token_id in socket.subscribed:
+        for token_id in sorted(socket.subscribed):
             if tracked := self._shelf.books.get(token_id):
                 self._shelf.lose(tracked)
                 self._get_anew(tracked)

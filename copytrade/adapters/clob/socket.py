@@ -186,7 +186,7 @@ class MarketSocket:
         ]
         try:
             done, _ = await asyncio.wait([*parts, self._given_up], return_when=asyncio.FIRST_COMPLETED)
-            return _reason_of(next(iter(done)))
+            return _reason_of(next(part for part in (*parts, self._given_up) if part in done))
         finally:
             for part in (*parts, self._given_up):
                 part.cancel()

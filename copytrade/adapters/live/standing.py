@@ -42,7 +42,7 @@ class ClobStanding(VenueStanding):
         self._http = http
         self._transport = transport
         self._signature_type = signature_type
-        self._spenders = frozenset({*exchanges, NEG_RISK_ADAPTER})
+        self._spenders = tuple(sorted({*exchanges, NEG_RISK_ADAPTER}))
 
     async def version(self) -> int:
         answer = await self._public(f"{self._clob_url}/version")

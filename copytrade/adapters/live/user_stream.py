@@ -144,7 +144,7 @@ class UserStream:
         ]
         try:
             done, _ = await asyncio.wait([*parts, self._given_up], return_when=asyncio.FIRST_COMPLETED)
-            next(iter(done)).result()
+            next(part for part in (*parts, self._given_up) if part in done).result()
             return "ended"
         finally:
             for part in (*parts, self._given_up):

@@ -253,7 +253,8 @@ class PaperExecutor(ExecutionAdapter):
 
     def _watch_books(self, group: asyncio.TaskGroup) -> None:
         """Have the bell rung by the books and tapes of open orders, and by no others."""
-        for desk in self._watches.keys() - set(self._active.values()):
+        needed = set(self._active.values())
+        for desk in [desk for desk in self._watches if desk not in needed]:
             for watch in self._watches.pop(desk):
                 watch.cancel()
         for desk in self._active.values():

@@ -102,7 +102,7 @@ class History:
             for address in [address for address in leaders if address not in self._known]:
                 self._jobs[address] = _Job(leader=leaders[address], last=cursor)
                 self._covered.pop(address, None)
-            for address in leaders.keys() & self._known.keys():
+            for address in [address for address in leaders if address in self._known]:
                 if leaders[address].followed_since_ms < self._known[address].followed_since_ms:
                     self._jobs[address] = _Job(leader=leaders[address], last=cursor, is_anew=True)
                     self._covered.pop(address, None)

@@ -185,7 +185,7 @@ class _Session:
                 self._current.add(request_id)
                 self._asked.add(request_id)
                 await self._send(request_id, "eth_subscribe", ["logs", criteria])
-        for request_id in previous:
+        for request_id in sorted(previous):
             name = self._names.pop(request_id, None)
             if name is not None:
                 await self._send(self._next_id(), "eth_unsubscribe", [name])
