@@ -175,7 +175,9 @@ def _refuse_what_is_no_text() -> None:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    return _line(str(error["loc"][0]), error["input"], why=error["msg"].removeprefix("Value error, "))
+    field, value, why = str(error["loc"][0]), error["input"], error["msg"]
+    wrong = paper.what_is_wrong(value, why) if field in PaperSettings.model_fields else ""
+    return _line(field, value, why=why.removeprefix("Value error, ")) + wrong
 
 
 def _line(field: str, value: object, *, why: str = "") -> str:
