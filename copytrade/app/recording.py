@@ -66,6 +66,7 @@ class Recording:
         self._note = worker.notes.take
         books, tapes = self._followed
         worker.decide.on_facts = FactsRecorder(self._scribe, books, tapes).gathered
+        worker.leader_values.asks_about_all = True
         return {"record-books": books, "record-tapes": tapes}
 
     def failed(self, why: str) -> None:

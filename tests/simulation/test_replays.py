@@ -75,6 +75,14 @@ def test_a_replay_with_other_settings_is_another_session(day: list[Entry]) -> No
     assert min(waits) >= 4_000
 
 
+def test_a_replay_knows_of_the_leaders_what_the_session_had_no_need_of(day: list[Entry]) -> None:
+    by_bankroll = replayed(day, SIZING_MODE="bankroll")
+
+    reasons = [why.code for one in by_bankroll.copies if one.replayed for why in one.replayed.attempt.reasons]
+    assert reasons.count("SIZED_BY_BANKROLL") >= 10
+    assert "BANKROLL_UNKNOWN" not in reasons
+
+
 def test_a_replay_that_only_seems_changed_differs_in_nothing_one_would_call_a_difference(day: list[Entry]) -> None:
     same = replayed(day, SLIPPAGE_BPS_MAX="300", SUBMIT_LATENCY_MS="150")
 
