@@ -106,6 +106,7 @@ def test_a_guard_stops_what_it_counts_for_and_nothing_else(trip: Trip, side: Sid
         return
     assert attempt.decision is Decision.SKIP
     assert trip.code in codes(attempt)
+    assert numbers(attempt, trip.code)
     assert trip.says.items() <= numbers(attempt, trip.code).items()
     assert set(codes(attempt)) <= {trip.code, "NO_BOOK", "SIZE_BELOW_MINIMUM"}
 

@@ -17,7 +17,7 @@ from copytrade.domain.leader_events import LeaderHolding
 from copytrade.domain.sizing import ExitMode, SizingMode
 from copytrade.domain.units import BPS, MICRO, notional_up
 from copytrade.strategies.copy import Bankroll, decide
-from tests.copying import codes, facts, rules
+from tests.copying import codes, facts, numbers, rules
 from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_market, a_view, micro
 
 
@@ -78,7 +78,14 @@ def test_a_rule_that_refuses_is_named(changes: dict[str, Any], code: str) -> Non
 
     assert verdict.decision is Decision.SKIP
     assert codes(verdict) == [code]
+    assert numbers(verdict, code)
     assert (verdict.size, verdict.limit) == (0, 0)
+
+
+def test_a_sale_of_what_we_do_not_hold_says_how_much_he_sold() -> None:
+    verdict = decide(facts(fill=a_fill(side=Side.SELL, size="60")), rules())
+
+    assert numbers(verdict, "NOTHING_HELD") == {"held": "0.00", "leader_sold": "60.00"}
 
 
 def test_every_refusing_rule_is_named_with_its_numbers() -> None:
