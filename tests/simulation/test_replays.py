@@ -25,6 +25,9 @@ from tests.simulation.story import play, quiet_day, quiet_logs
 ROOT = Path(__file__).parents[2]
 SEEDS = int(os.environ.get("REPLAY_SEEDS", "1"))
 DURATION_MS = 45_000
+FIRST_SEED = 3
+"""In it the worker dies and lives again; not in every other."""
+CLOCK_SET_BACK_SEED = 12
 
 
 def replayed(entries: list[Entry], **changes: str) -> Replayed:
@@ -142,7 +145,7 @@ def _told(path: Path, hash_seed: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 3 + SEEDS))
+@pytest.mark.parametrize("seed", sorted({*range(FIRST_SEED, FIRST_SEED + SEEDS), CLOCK_SET_BACK_SEED}))
 def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
     chronicles: list[MemoryChronicle] = []
 
@@ -154,6 +157,6 @@ def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
     lives = [chronicle.read() for chronicle in chronicles if chronicle.lines]
     again = [replayed(entries) for entries in lives]
 
-    assert len(lives) > 1
+    assert len(lives) > 1 or seed != FIRST_SEED
     assert [one.replayed_digest for one in again] == [one.recorded_digest for one in again]
     assert sum(len(one.copies) for one in again) > 10
