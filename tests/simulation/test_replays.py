@@ -27,7 +27,8 @@ SEEDS = int(os.environ.get("REPLAY_SEEDS", "1"))
 DURATION_MS = 45_000
 FIRST_SEED = 3
 """In it the worker dies and lives again; not in every other."""
-CLOCK_SET_BACK_SEED = 12
+OTHER_SEEDS = {12, 35}
+"""A clock that is set back, and a fill that a reorg takes before it is decided."""
 
 
 def replayed(entries: list[Entry], **changes: str) -> Replayed:
@@ -145,7 +146,7 @@ def _told(path: Path, hash_seed: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", sorted({*range(FIRST_SEED, FIRST_SEED + SEEDS), CLOCK_SET_BACK_SEED}))
+@pytest.mark.parametrize("seed", sorted({*range(FIRST_SEED, FIRST_SEED + SEEDS), *OTHER_SEEDS}))
 def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
     chronicles: list[MemoryChronicle] = []
 
@@ -157,6 +158,7 @@ def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
     lives = [chronicle.read() for chronicle in chronicles if chronicle.lines]
     again = [replayed(entries) for entries in lives]
 
-    assert len(lives) > 1 or seed != FIRST_SEED
     assert [one.replayed_digest for one in again] == [one.recorded_digest for one in again]
-    assert sum(len(one.copies) for one in again) > 10
+    if seed == FIRST_SEED:
+        assert len(lives) > 1
+        assert sum(len(one.copies) for one in again) > 10
