@@ -47,7 +47,7 @@ def measure(
                 compared += [compare(one, truth[one.name], played.outcomes) for one in burst]
         number += 1
         if progress:
-            print(f"{len(compared)} of {orders} orders, {number} worlds", file=sys.stderr, flush=True)
+            print(f"{min(len(compared), orders)} of {orders} orders, {number} worlds", file=sys.stderr, flush=True)
     return compared[:orders]
 
 
@@ -66,6 +66,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.orders < 1 or asked.usdc < 1:
         parser.error("--orders and --usdc must be 1 or more")
+    if not 0 <= asked.crossing <= 1:
+        parser.error("--crossing must be from 0 to 1")
     compared = measure(
         orders=asked.orders, seed=asked.seed, usdc_max=asked.usdc, crossing_chance=asked.crossing, progress=True
     )

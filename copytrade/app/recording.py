@@ -13,6 +13,7 @@ from copytrade.domain.ids import COPY_STRATEGY_ID
 from copytrade.engine.book_recording import BookRecorder, RecordingBooks
 from copytrade.engine.recording import FactsRecorder, RecordingLedger, Scribe
 from copytrade.engine.session import FORMAT, Began, Ended
+from copytrade.engine.steady_chronicle import SteadyChronicle
 from copytrade.engine.tape_recording import TapeRecorder
 from copytrade.settings import ConfigurationError
 from copytrade.settings.replayed import replayed
@@ -33,10 +34,10 @@ class Recording:
     """One session being written down."""
 
     def __init__(self, chronicle: Chronicle, settings: Settings, clock: Clock) -> None:
-        self._chronicle = chronicle
+        self._chronicle = SteadyChronicle(chronicle, clock, self.failed)
         self._settings = settings
         self._clock = clock
-        self._scribe = Scribe(chronicle, clock)
+        self._scribe = Scribe(self._chronicle, clock)
         self._books: BookRecorder | None = None
         self._tapes: TapeRecorder | None = None
         self._note: Callable[[str, Mapping[str, object]], None] | None = None
@@ -66,6 +67,7 @@ class Recording:
         self._note = worker.notes.take
         books, tapes = self._followed
         worker.decide.on_facts = FactsRecorder(self._scribe, books, tapes).gathered
+        worker.leader_values.asks_about_all = True
         return {"record-books": books, "record-tapes": tapes}
 
     def failed(self, why: str) -> None:

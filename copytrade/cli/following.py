@@ -18,6 +18,7 @@ from copytrade.cli.since import parse_since, utc
 from copytrade.cli.tables import Shape
 from copytrade.domain.copy_rules import contradiction, rules_of
 from copytrade.domain.leaders import normal_address
+from copytrade.domain.orders import ttl_contradiction
 from copytrade.domain.units import format_micro
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ def _how(leader: Leader) -> str:
 
 def _refuse_contradiction(leader: Leader, settings: Settings) -> None:
     rules = rules_of(leader, app.build_rules(settings))
-    if (impossible := contradiction(rules.price_min, rules.price_max)) is not None:
+    impossible = contradiction(rules.price_min, rules.price_max)
+    impossible = impossible or ttl_contradiction(settings.order_type, rules.order_ttl_ms)
+    if impossible is not None:
         raise typer.BadParameter(impossible)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -70,9 +71,9 @@ def _print(found: app.Replayed, *, is_equal: bool) -> None:
         print_line(f"the replay equals the recording byte for byte (sha256 {found.replayed_digest})")
     elif found.began.mode != ExecutionMode.PAPER:
         print_line("real orders were sent then; what is replayed is what paper would have made of them")
-    elif not found.changed:
-        print_line("nothing was changed, and yet the replay differs from the recording")
     different = [one for one in found.copies if one.differs]
+    if found.must_be_equal and not is_equal:
+        _print_mistake(found.began.program, is_any_different=bool(different))
     columns = ["attempt", "side", "decision", "size", "filled", "price", "fee", "status", "PnL effect"]
     shape = Shape(stacks=("decision", "size", "filled", "price", "fee", "status"), drops=("fee", "size", "side"))
     print_table(f"{len(different)} attempts differ", columns, map(_cells, different[:SHOWN_MAX]), shape)
@@ -85,6 +86,14 @@ def _print(found: app.Replayed, *, is_equal: bool) -> None:
     ]
     print_table("in all", ["", "recorded", "replayed", "difference"], rows)
     print_line("gained: the cash that moved, and shares at the last recorded mid; fees are taken off.")
+
+
+def _print_mistake(program: str, *, is_any_different: bool) -> None:
+    print_line("nothing was changed, and yet the replay differs from the recording")
+    if not is_any_different:
+        print_line("no attempt came out otherwise: what differs are numbers in reasons, or the order of what happened")
+    if program != (ours := version("copytrade")):
+        print_line(f"it was recorded by copytrade {program}, and this is {ours}, which may decide otherwise")
 
 
 def _cells(one: Compared) -> list[object]:

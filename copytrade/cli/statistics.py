@@ -101,7 +101,9 @@ def _print(found: Mapping[str, Any]) -> None:
         ("latency in ms, each stage from the one before (p50 / p95 / p99)", whole["latency_ms"], _latencies, ()),
         ("orders; slippage as p50 / p95 / p99", (*COUNTS, *RATES, "slippage_bps"), _orders, DROPPED_COUNTS),
         ("lost against the leaders in USDC, plus is a loss", LOSSES, _losses, DROPPED_LOSSES),
+        ("lost for a share, bps of the leader's price (p50 / p95 / p99)", whole["lost_bps"], _losses_bps, ()),
         ("gained after our fills in USDC, at the mid later or at the payout (fills)", whole["gained_usdc"], _gains, ()),
+        ("gained for a share, bps of our price (p50 / p95 / p99)", whole["gained_bps"], _gains_bps, ()),
     ):
         names = [name.replace("_", " ") for name in columns]
         stacks = ("", "slippage bps") if cells is _orders else () if cells is _losses else ("", *names)
@@ -134,6 +136,14 @@ def _orders(group: Group) -> list[object]:
 
 def _losses(group: Group) -> list[object]:
     return [group["lost_usdc"][part] for part in LOSSES]
+
+
+def _losses_bps(group: Group) -> list[object]:
+    return [_percentiles(spread) for spread in group["lost_bps"].values()]
+
+
+def _gains_bps(group: Group) -> list[object]:
+    return [_percentiles(spread) for spread in group["gained_bps"].values()]
 
 
 def _gains(group: Group) -> list[object]:

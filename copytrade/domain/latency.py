@@ -84,7 +84,7 @@ def _measured_millis(text: str, *, number: int, source: str) -> Millis:
     try:
         millis = (2 * parse_micro(text) + MICRO) // (2 * MICRO)
     except ValueError as error:
-        raise ValueError(f"line {number} of {source} is no number of milliseconds: {text[:40]!r}") from error
+        raise ValueError(f"line {number} of {source} is no number of milliseconds") from error
     if not 0 <= millis <= LATENCY_MS_MAX:
-        raise ValueError(f"line {number} of {source} is not from 0 to {LATENCY_MS_MAX} (ms): {text[:40]!r}")
+        raise ValueError(f"line {number} of {source} is not from 0 to {LATENCY_MS_MAX} (ms)")
     return millis

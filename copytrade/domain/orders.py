@@ -41,6 +41,13 @@ class OrderType(StrEnum):
         return self not in {OrderType.FAK, OrderType.FOK}
 
 
+def ttl_contradiction(order_type: OrderType, ttl_ms: Millis) -> str | None:
+    """Return why an order of that type cannot live so short, as one line for a person; None where it can."""
+    if order_type is not OrderType.GTD or ttl_ms >= GTD_TTL_MS_MIN:
+        return None
+    return f"ORDER_TTL_MS is {ttl_ms}; accepted with ORDER_TYPE=GTD: {GTD_TTL_MS_MIN} or more"
+
+
 def spend_down(order_type: OrderType, *, side: Side, shares: Shares, limit: Price) -> Usdc | None:
     """Return the collateral that a FAK or FOK order to buy is for, rounded to cents; None for any other order.
 

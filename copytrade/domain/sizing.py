@@ -45,17 +45,23 @@ def limit_price(
     """Return the leader's price moved by the slippage, on the tick in our favour, within [tick, 1 - tick].
 
     The slippage is the smaller of bps of his price and of so many ticks. A BUY limit is rounded down and a SELL
-    limit up, so that the limit never allows more than that.
+    limit up, so that the limit never allows more than that, but where no price of the grid does.
     """
     if side is Side.BUY:
-        wanted = floor_to(leader_price * (BPS + slippage_bps) // BPS, tick)
-        if slippage_ticks is not None:
-            wanted = min(wanted, floor_to(leader_price + slippage_ticks * tick, tick))
+        wanted = floor_to(
+            most_paid(leader_price, slippage_bps=slippage_bps, tick=tick, slippage_ticks=slippage_ticks), tick
+        )
     else:
         wanted = ceil_to(-(-leader_price * (BPS - slippage_bps) // BPS), tick)
         if slippage_ticks is not None:
             wanted = max(wanted, ceil_to(leader_price - slippage_ticks * tick, tick))
     return max(tick, min(MICRO - tick, wanted))
+
+
+def most_paid(leader_price: Price, *, slippage_bps: int, tick: Price, slippage_ticks: int | None = None) -> Price:
+    """Return the highest price that the slippage lets a BUY pay, whether it is on the grid or not."""
+    by_bps = leader_price * (BPS + slippage_bps) // BPS
+    return by_bps if slippage_ticks is None else min(by_bps, leader_price + slippage_ticks * tick)
 
 
 def by_bankroll(leader_size: Shares, *, ratio: Ratio, ours: Usdc, his: Usdc) -> Shares:

@@ -226,25 +226,35 @@ class Decide:
             bankroll=bankroll,
         )
 
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether a replay may decide by other rules, on facts that these have no need of."""
+        return self.on_facts is not None
+
     def _rules_for(self, fill: LeaderFill) -> copy.CopyRules:
         return rules_of(self._roll.leaders().get(fill.leader), self._rules)
 
     async def _leader_held(self, recorded: RecordedFill, market: Market | None) -> LeaderHolding:
-        """Return what the leader held before he sold, where the size depends on it."""
+        """Return what the leader held before he sold, where the size depends on it here or may in a replay."""
         fill = recorded.fill
         held = self._portfolio.sellable(fill.token_id)
-        if market is None or not copy.needs_leader_holding(fill, held=held, rules=self._rules_for(fill)):
+        is_needed = copy.needs_leader_holding(fill, held=held, rules=self._rules_for(fill))
+        if market is None or not (is_needed or (self._is_recorded and fill.side is Side.SELL)):
             return NO_SNAPSHOT
         return await self._leader_events.held_before(recorded, market)
 
     async def _bankroll(self, fill: LeaderFill, *, may_wait: bool) -> copy.Bankroll | None:
-        """Return what we have and what the leader has, where the size depends on it; an exit never waits for that."""
+        """Return what we have and what the leader has, where the size depends on it here or may in a replay.
+
+        Only an entry that is sized by it waits for it.
+        """
         rules = self._rules_for(fill)
-        if rules.sizing_mode is not SizingMode.BANKROLL:
+        is_needed = rules.sizing_mode is SizingMode.BANKROLL
+        if not (is_needed or self._is_recorded):
             return None
         values = self._leader_values
-        is_entry = fill.side is Side.BUY
-        his = await values.first_of(fill.leader) if is_entry and may_wait else values.of(fill.leader)
+        is_awaited = is_needed and may_wait and fill.side is Side.BUY
+        his = await values.first_of(fill.leader) if is_awaited else values.of(fill.leader)
         return copy.Bankroll(
             ours=rules.bankroll_usdc + self._portfolio.net_pnl_usdc(),
             his=his.usdc if his else None,

@@ -128,6 +128,7 @@ _SCENES_OF_RULES: Final[Mapping[str, Scene]] = {
     "KEYWORD_NOT_ALLOWED": Scene(rules={"keywords_allow": ("others",)}),
     "ENDS_TOO_SOON": Scene(rules={"min_time_to_end_ms": DAY_MS}, market={"end_date_ms": NOON_MS + HOUR_MS}),
     "PRICE_OUT_OF_BAND": Scene(rules={"price_max": BID}),
+    "TICK_ABOVE_PRICE": Scene(fill={"price": CENT // 10}),
     "SPREAD_TOO_WIDE": Scene(rules={"spread_max": CENT}),
     "DEPTH_TOO_THIN": Scene(rules={"depth_usdc_min": 1_000 * MICRO}),
 }

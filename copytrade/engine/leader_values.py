@@ -49,7 +49,10 @@ class _Watch:
 
 
 class LeaderValues:
-    """Keeps one value for each leader sized by bankroll, as many as there are on the roll."""
+    """Keeps one value for each leader sized by bankroll, as many as there are on the roll.
+
+    `asks_about_all` is for a session that is recorded: a replay may size by bankroll what this one did not.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class LeaderValues:
         self._rules = rules
         self._clock = clock
         self._note = note
+        self.asks_about_all = False
         self._known: Mapping[str, Leader] | None = None
         self._watches: dict[str, _Watch] = {}
         self._room = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -108,7 +112,7 @@ class LeaderValues:
         wanted = [
             address
             for address, leader in leaders.items()
-            if rules_of(leader, self._rules).sizing_mode is SizingMode.BANKROLL
+            if self.asks_about_all or rules_of(leader, self._rules).sizing_mode is SizingMode.BANKROLL
         ]
         self._watches = {address: self._watches.get(address) or _Watch() for address in wanted}
         self._known = leaders

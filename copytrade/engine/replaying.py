@@ -37,6 +37,7 @@ from copytrade.engine.session import (
     TapeEntry,
     TickChanged,
 )
+from copytrade.ports.leader_fills import FillsRemoved, LogRef
 from copytrade.ports.ledger import Booked
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Replay:
         self._tokens: dict[int, str] = {}
         self._left_open: dict[UUID, ExecutionAttempt] = {}
         self._booked: set[str] = set()
+        self._removed: set[LogRef] = set()
 
     async def run(self, entries: Iterable[Entry], *, cancels: Iterable[Closed] = ()) -> None:
         """Play all entries; `cancels` are endings of the session that we asked for ourselves."""
@@ -152,6 +154,7 @@ class Replay:
                 await self._clock.until(entry.at_ms)
                 if isinstance(entry, Gathered):
                     self._ledger.hold_fill(entry.recorded)
+                    await self._take_away_again(entry.recorded)
                     start(self._decide.decide_on(entry.recorded, entry.facts), f"decide-{entry.recorded.id}")
                 await self._play(entry)
             for task in running:
@@ -177,6 +180,7 @@ class Replay:
                 for settlement in settlements:
                     self._settle(settlement)
             case Removed(removed=removed):
+                self._removed.update(removed.logs)
                 orphaned = await self._ledger.orphan(removed, now_ms=self._clock.now_ms())
                 for attempt in orphaned.cancelled:
                     self._portfolio.follow(attempt)
@@ -204,6 +208,15 @@ class Replay:
         self._left_open = {attempt.id: attempt for attempt in held.open_attempts}
         for attempt in held.open_attempts:
             self._portfolio.follow(attempt)
+
+    async def _take_away_again(self, recorded: RecordedFill) -> None:
+        """Take away a fill that a reorg took before it was decided: the replay holds it only now."""
+        place = recorded.fill.place
+        if place is None:
+            return
+        log = LogRef(block_hash=place.block_hash, tx_hash=recorded.fill.tx_hash, log_index=place.log_index)
+        if log in self._removed:
+            await self._ledger.orphan(FillsRemoved(logs=(log,)), now_ms=self._clock.now_ms())
 
     def _settle(self, settlement: PositionSettlement) -> None:
         """End what the replay holds as the session's was ended: all that is free, or as many sets, at the same rate."""

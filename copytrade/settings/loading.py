@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from copytrade.domain.attempts import ExecutionMode
 from copytrade.domain.copy_rules import contradiction
-from copytrade.domain.orders import GTD_TTL_MS_MIN, OrderType
+from copytrade.domain.orders import ttl_contradiction
 from copytrade.domain.venue_orders import SignatureType
 from copytrade.settings import copying, live, money, notifying, paper, risk, running, timing
 from copytrade.settings.confirming import hosts
@@ -106,10 +106,8 @@ def check_together(settings: Settings) -> None:
         )
     if (impossible := contradiction(settings.price_min, settings.price_max)) is not None:
         raise ConfigurationError(impossible)
-    if settings.order_type is OrderType.GTD and settings.order_ttl_ms < GTD_TTL_MS_MIN:
-        raise ConfigurationError(
-            f"ORDER_TTL_MS is {settings.order_ttl_ms}; accepted with ORDER_TYPE=GTD: {GTD_TTL_MS_MIN} or more"
-        )
+    if (too_short := ttl_contradiction(settings.order_type, settings.order_ttl_ms)) is not None:
+        raise ConfigurationError(too_short)
     if settings.gate_registry_age_max_ms < settings.registry_sync_interval_ms:
         raise ConfigurationError(
             f"GATE_REGISTRY_AGE_MAX_MS is {settings.gate_registry_age_max_ms}; "
@@ -175,7 +173,9 @@ def _refuse_what_is_no_text() -> None:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    return _line(str(error["loc"][0]), error["input"], why=error["msg"].removeprefix("Value error, "))
+    field, value, why = str(error["loc"][0]), error["input"], error["msg"]
+    wrong = paper.what_is_wrong(value, why) if field in PaperSettings.model_fields else ""
+    return _line(field, value, why=why.removeprefix("Value error, ")) + wrong
 
 
 def _line(field: str, value: object, *, why: str = "") -> str:

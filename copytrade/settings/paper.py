@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 
 from copytrade.domain import effects, interruptions
 from copytrade.domain.effects import ALL_EFFECTS
-from copytrade.domain.latency import Latency
+from copytrade.domain.latency import FILE_PREFIX, Latency
 from copytrade.domain.orders import OrderType
 from copytrade.settings.values import Delay, Effects, Interruptions
 
@@ -22,6 +22,12 @@ ACCEPTED: Final[dict[str, str]] = {
     "paper_effects": effects.ACCEPTED,
     "paper_interruptions": interruptions.ACCEPTED,
 }
+
+
+def what_is_wrong(value: object, why: str) -> str:
+    """Return why a file of latencies is refused, as the end of a line for a person; nothing for any other value."""
+    is_file = isinstance(value, str) and value.strip().startswith(FILE_PREFIX)
+    return f"; {' '.join(why.removeprefix('Value error, ').split())}" if is_file else ""
 
 
 class PaperSettings(BaseSettings):

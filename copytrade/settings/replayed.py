@@ -53,7 +53,8 @@ def with_changes(recorded: Mapping[str, Any], changes: Mapping[str, str]) -> Set
         first = error.errors()[0]
         field = str(first["loc"][0])
         why = _ACCEPTED.get(field) or first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"{field.upper()} is {str(first['input'])!r}; accepted: {why}") from None
+        wrong = paper.what_is_wrong(first["input"], first["msg"]) if field in PaperSettings.model_fields else ""
+        raise ConfigurationError(f"{field.upper()} is {str(first['input'])!r}; accepted: {why}{wrong}") from None
     check_together(settings)
     return settings
 

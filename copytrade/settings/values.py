@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic_settings import NoDecode
@@ -16,6 +16,9 @@ from copytrade.domain.interruptions import Interruption, parse_interruptions
 from copytrade.domain.latency import FILE_PREFIX, Latency
 from copytrade.domain.leaders import normal_address
 from copytrade.domain.units import parse_micro
+
+LATENCY_FILE_MAX: Final = 2_000_000
+"""Characters of a file of measured latencies; one that never ends must not end the start."""
 
 
 class TriggerMode(StrEnum):
@@ -69,10 +72,15 @@ def _latency(value: object) -> object:
         return Latency.parse(value)
     path = value.strip().removeprefix(FILE_PREFIX)
     try:
-        with Path(path).open(encoding="utf-8") as lines:
-            return Latency.fit(lines, source=path)
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(LATENCY_FILE_MAX + 1)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text") from error
+    if len(text) > LATENCY_FILE_MAX:
+        raise ValueError(f"{path} has more than {LATENCY_FILE_MAX} characters")
+    return Latency.fit(text.splitlines(), source=path)
 
 
 def _effects(value: object) -> object:

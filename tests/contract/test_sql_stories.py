@@ -233,6 +233,11 @@ async def test_figures_tell_latencies_rates_losses_and_gains_in_all_by_role_and_
     assert whole["lost_usdc"]["cost_bps"] == 129
     assert whole["gained_usdc"]["1s"] == {"fills": 1, "usdc": "1.20"}
     assert whole["gained_usdc"]["10s"] == {"fills": 0, "usdc": "0.00"}
+    lost_bps = {part: spread["p50"] for part, spread in whole["lost_bps"].items()}
+    unknown = dict.fromkeys(("placement_delay", "depth", "rest"))
+    assert lost_bps == {"decision_delay": -100, "spread": 100, **unknown, "fee": 50, "cost": 130}
+    assert whole["gained_bps"]["1s"] == {"n": 1, "p50": 400, "p95": 400, "p99": 400}
+    assert whole["gained_bps"]["10s"]["n"] == 0
     assert {role: group["attempts"] for role, group in figures["by_role"].items()} == {"maker": 1, "taker": 2}
     by_leader = {group["label"]: (group["leader"], group["trades"]) for group in figures["by_leader"]}
     assert by_leader == {"Ann": (LEADER, 2), "Bob": (OTHER, 0)}

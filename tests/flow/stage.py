@@ -8,10 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from copytrade.adapters.memory import MemoryLedger
+from copytrade.adapters.memory.audit import MemoryEvidence
 from copytrade.adapters.paper.executor import PaperExecutor
 from copytrade.domain.attempts import ExecutionAttempt, Reason
 from copytrade.domain.copy_rules import CopyRules
 from copytrade.domain.ids import COPY_STRATEGY_ID
+from copytrade.domain.invariants import Breach
 from copytrade.domain.latency import Latency
 from copytrade.domain.market import Market
 from copytrade.domain.mirroring import parse_policies
@@ -19,6 +21,7 @@ from copytrade.domain.risk import LimitName
 from copytrade.domain.sizing import SizingMode
 from copytrade.domain.units import MICRO
 from copytrade.engine.account import Account
+from copytrade.engine.audit_money import MoneyAudit
 from copytrade.engine.decide import Approved, Decide, Waits
 from copytrade.engine.equity import Equity
 from copytrade.engine.execute import Execute
@@ -259,7 +262,7 @@ def play(script: Callable[[Stage], Awaitable[None]], *, market: Market | None = 
 
 
 async def live(stage: Stage, script: Callable[[Stage], Awaitable[None]]) -> None:
-    """Run one life of the worker until the script ends, then stop it as Ctrl-C would."""
+    """Run one life of the worker until the script ends, then stop it as Ctrl-C would; its money must balance."""
     running = asyncio.create_task(stage.worker.run())
     scripted = asyncio.create_task(script(stage))
     await asyncio.wait({running, scripted}, return_when=asyncio.FIRST_COMPLETED)
@@ -269,3 +272,10 @@ async def live(stage: Stage, script: Callable[[Stage], Awaitable[None]]) -> None
     with suppress(asyncio.CancelledError):
         await running
     await scripted
+    if isinstance(stage.ledger, MemoryLedger):
+        assert unbalanced(stage.ledger) == []
+
+
+def unbalanced(ledger: MemoryLedger) -> list[Breach]:
+    """Return where positions, cash and fees are not exactly what executions and settlements make of them."""
+    return list(MoneyAudit(MemoryEvidence(ledger), lambda _, rows, *__: iter(rows)).breaches())

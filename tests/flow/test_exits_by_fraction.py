@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from copytrade.adapters.memory import MemoryLedger
 from copytrade.domain.attempts import Decision, ExecutionAttempt
 from copytrade.domain.fills import LeaderFill, Side, Source
 from copytrade.domain.happenings import Noted
-from copytrade.domain.leader_events import LeaderEvent, LeaderEventKind
+from copytrade.domain.leader_events import LeaderEvent, LeaderEventKind, LeaderHolding
 from copytrade.domain.sizing import ExitMode
 from copytrade.ports.leader_events import ActivityTruncatedError, ActivityUnavailableError
+from copytrade.strategies.copy import CopyFacts
 from tests.flow.stage import Stage, live
 from tests.makers import LEADER, NOW_MS, YES, a_book, a_fill, a_leader, a_place, micro
 from tests.unit.test_leader_events import an_event
@@ -262,3 +265,24 @@ def _events(stage: Stage) -> Any:
         return await stage.ledger.leader_events_of(LEADER)
 
     return read
+
+
+@pytest.mark.parametrize("mode", ExitMode)
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_session_that_is_recorded_keeps_what_he_held_of_what_we_hold_nothing_of(
+    mode: ExitMode, *, is_recorded: bool
+) -> None:
+    known: list[CopyFacts] = []
+
+    async def script(stage: Stage) -> None:
+        if is_recorded:
+            stage.worker.decide.on_facts = lambda _, facts: known.append(facts)
+        stage.activity.held = {YES: micro("150")}
+        await asyncio.sleep(60)
+        await trade(stage, "100", Side.SELL, log=1)
+        [attempt] = await stage.attempts()
+        assert [one.code for one in attempt.reasons] == ["NOTHING_HELD"]
+
+    played(script, exit_mode=mode)
+
+    assert [facts.leader_held for facts in known] == ([LeaderHolding(shares=micro("150"))] if is_recorded else [])

@@ -67,6 +67,11 @@ TRIPS = (
     ),
     Trip(code="PRICE_OUT_OF_BAND", rules={"price_max": micro("0.49")}, says={"price": "0.50", "price_max": "0.49"}),
     Trip(code="PRICE_OUT_OF_BAND", rules={"price_min": micro("0.51")}, says={"price_min": "0.51"}),
+    Trip(
+        code="TICK_ABOVE_PRICE",
+        fill={"price": "0.004"},
+        says={"leader_price": "0.004", "tick": "0.01", "most": "0.00412"},
+    ),
     Trip(code="SPREAD_TOO_WIDE", rules={"spread_max": micro("0.01")}, says={"spread": "0.02", "spread_max": "0.01"}),
     Trip(
         code="DEPTH_TOO_THIN",
@@ -101,6 +106,7 @@ def test_a_guard_stops_what_it_counts_for_and_nothing_else(trip: Trip, side: Sid
         return
     assert attempt.decision is Decision.SKIP
     assert trip.code in codes(attempt)
+    assert numbers(attempt, trip.code)
     assert trip.says.items() <= numbers(attempt, trip.code).items()
     assert set(codes(attempt)) <= {trip.code, "NO_BOOK", "SIZE_BELOW_MINIMUM"}
 

@@ -14,6 +14,7 @@ from copytrade.domain.fills import LeaderFill, LeaderRole, Side
 from copytrade.domain.happenings import Noted
 from copytrade.domain.sizing import SizingMode
 from copytrade.ports.wallet_values import ValueUnavailableError
+from copytrade.strategies.copy import CopyFacts
 from tests.copying import codes, numbers, waiting_by_reasons
 from tests.flow.stage import START_MS, Stage, live, play
 from tests.makers import LEADER, a_book, a_fill, a_leader, a_place, micro
@@ -264,3 +265,24 @@ def test_nobody_is_asked_about_where_no_size_depends_on_it() -> None:
         assert len(stage.values.asked) == 3
 
     play(script)
+
+
+def test_a_session_that_is_recorded_keeps_what_everybody_has_for_a_replay_and_decides_no_differently() -> None:
+    known: list[CopyFacts] = []
+
+    async def script(stage: Stage) -> None:
+        stage.values.worth = {LEADER: micro("50000")}
+        stage.worker.decide.on_facts = lambda _, facts: known.append(facts)
+        stage.worker.leader_values.asks_about_all = True
+        await asyncio.sleep(1)
+        attempt = await fills(stage, 1, "60")
+
+        assert attempt.size_shares_target == micro("60")
+        assert codes(attempt) == ["MARKETABLE"]
+        assert stage.values.asked == [LEADER]
+
+    play(script)
+
+    [facts] = known
+    assert facts.bankroll is not None
+    assert (facts.bankroll.his, facts.bankroll.ours) == (micro("50000"), micro("1000"))

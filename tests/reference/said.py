@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
 CENT = Decimal("0.01")
+SECOND = 1_000
 
 
 @dataclass
@@ -71,8 +72,13 @@ class RefOrder:
         self.left = self.size
 
     @property
+    def expiry(self):
+        over = self.placed + self.ttl
+        return -(-over // SECOND) * SECOND if self.kind == "GTD" else over
+
+    @property
     def end(self):
-        end = self.placed + self.ttl
+        end = self.expiry
         if self.cancel_at is not None:
             end = min(end, max(self.cancel_at, self.placed))
         if self.release is not None:

@@ -28,6 +28,7 @@ The rules:
     who is still ahead; the rest fills the order at its limit. Orders of ours share one trade in the order of rule 4.
 11. A new tick ends what rests off it, and the market's resolution ends all; what is held learns of it at its
     release, what is on its way when it arrives, if it was decided before.
+12. A GTD ends with the whole second in which its TTL is over, and must live for two minutes or more.
 """
 
 from __future__ import annotations
@@ -56,8 +57,16 @@ class ReferenceVenue:
         now = min([now, *(word.at for word in self.tape)])
         while any(order.ending is None for order in self.orders):
             self.one_millisecond(now)
-            now += 1
+            now = now + 1 if now < self.last_news() else max(now + 1, self.next_end())
         return self.orders
+
+    def last_news(self):
+        """Give the instant after which orders end, and nothing else happens."""
+        news = [state.at for state in self.states] + [word.at for word in self.tape]
+        return max(news + [order.placed for order in self.orders]) + self.market.delay
+
+    def next_end(self):
+        return min((order.end for order in self.orders if order.ending is None), default=0)
 
     def one_millisecond(self, now):
         for index, state in enumerate(self.states):
@@ -188,7 +197,7 @@ class ReferenceVenue:
             order.ending = ("FAILED", "OFF_LOT", now)
         elif order.size < market.min_size and order.kind not in ("FAK", "FOK"):
             order.ending = ("FAILED", "SIZE_BELOW_MINIMUM", now)
-        elif order.kind == "GTD" and order.ttl < 120_000:
+        elif order.kind == "GTD" and order.expiry - order.placed < 120_000:
             order.ending = ("FAILED", "INVALID_EXPIRATION", now)
         elif self.has_good_book():
             self.arrive(order, now)
@@ -319,11 +328,11 @@ class ReferenceVenue:
             order.ending = ("FILLED", None, now)
 
     def finish(self, order, now):
-        cancelled = order.cancel_at is not None and max(order.cancel_at, order.placed) < order.placed + order.ttl
+        cancelled = order.cancel_at is not None and max(order.cancel_at, order.placed) < order.expiry
         if cancelled:
             code = "CANCELED_BY_US"
         elif order.where == "resting":
-            code = "TTL_EXPIRED"
+            code = "EXPIRED" if order.kind == "GTD" else "TTL_EXPIRED"
         else:
             code = "NO_BOOK"
         order.ending = ("CANCELED", code, now)

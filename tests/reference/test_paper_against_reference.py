@@ -16,7 +16,7 @@ from copytrade.domain.units import format_micro, parse_micro
 from copytrade.ports.execution import Executed, ExecutionEvent
 from tests.makers import NOW_MS
 from tests.reference.simulator import ReferenceVenue
-from tests.reference.worlds import OVER_MS, World, in_other_words, worlds
+from tests.reference.worlds import LONG_OVER_MS, OVER_MS, World, in_other_words, worlds
 from tests.unit.paper.worlds import Session, play
 
 WORLDS = int(os.environ.get("MODEL_CHECK_WORLDS", "2000"))
@@ -31,7 +31,7 @@ def played_by_the_executor(world: World) -> dict[str, list[Any]]:
             if order.cancel_at is not None:
                 await session.until(order.cancel_at)
                 await session.executor.cancel(order.attempt.id)
-        await session.until(OVER_MS)
+        await session.until(LONG_OVER_MS)
 
     return in_lines(play(world.books(), story, submit_latency=Latency(median_ms=LATENCY_MS), effects=world.effects))
 
@@ -63,7 +63,7 @@ def played_by_the_reference(world: World) -> dict[str, list[Any]]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(max_examples=WORLDS, suppress_health_check=list(HealthCheck))
-@given(worlds())
+@given(worlds(is_long=True))
 def test_both_venues_fill_every_order_alike(world: World) -> None:
     assert played_by_the_executor(world) == played_by_the_reference(world)
 

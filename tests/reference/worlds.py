@@ -29,6 +29,8 @@ CENT = 10_000
 STREAM_MS = 60
 OVER_MS = 4 * STREAM_MS
 """By then every order has ended: the last is decided within the stream and lives as long as it at most."""
+LONG_OVER_MS = 125_000
+"""The same where a GTD may live as long as the venue wants it to."""
 Levels = dict[int, int]
 
 
@@ -68,12 +70,18 @@ class World:
         return replace(executor.prepare(attempt, self.market), order_type=order_type)
 
 
-def worlds() -> st.SearchStrategy[World]:
-    """Dice make a world, as their throws are even; how long it is can be shrunk."""
-    return st.builds(a_world, seed=st.integers(0, 2**32), orders=st.integers(1, 8), steps=st.integers(1, 20))
+def worlds(*, is_long: bool = False) -> st.SearchStrategy[World]:
+    """Dice make a world, as their throws are even; how many orders and states it has can be shrunk."""
+    return st.builds(
+        a_world,
+        seed=st.integers(0, 2**32),
+        orders=st.integers(1, 8),
+        steps=st.integers(1, 20),
+        is_long=st.just(is_long),
+    )
 
 
-def a_world(*, seed: int, orders: int, steps: int) -> World:
+def a_world(*, seed: int, orders: int, steps: int, is_long: bool = False) -> World:
     dice = random.Random(seed)
     market = a_market(
         tick_size=CENT if dice.random() < 0.9 else 2 * CENT,
@@ -89,7 +97,7 @@ def a_world(*, seed: int, orders: int, steps: int) -> World:
         market=market,
         script=script,
         tape=a_tape(dice, script),
-        orders=tuple(an_order(dice, number, sides) for number in range(orders)),
+        orders=tuple(an_order(dice, number, sides, is_long=is_long) for number in range(orders)),
         effects=felt | {Effect.LATENCY},
     )
 
@@ -158,7 +166,7 @@ def _a_print(dice: random.Random) -> TradePrint:
     return TradePrint(token_id=YES, side=side, price=price, size=size)
 
 
-def an_order(dice: random.Random, number: int, sides: list[Side]) -> Planned:
+def an_order(dice: random.Random, number: int, sides: list[Side], *, is_long: bool) -> Planned:
     limit = dice.randint(46, 53) * CENT - (dice.random() < 0.02)
     token_id = NO if dice.random() < 0.3 else YES
     attempt = an_attempt(
@@ -172,6 +180,8 @@ def an_order(dice: random.Random, number: int, sides: list[Side]) -> Planned:
         decided_at_ms=NOW_MS + dice.randint(1, dice.choice([10, STREAM_MS])),
     )
     order_type = dice.choice([OrderType.GTC] * 6 + list(OrderType))
+    if is_long and order_type is OrderType.GTD:
+        attempt = replace(attempt, ttl_ms=dice.choice([60, 119_000, 119_990, 120_000, 121_500]))
     return Planned(attempt, order_type, dice.choice([None, None, None, 0, 30, 50]))
 
 

@@ -25,6 +25,10 @@ from tests.simulation.story import play, quiet_day, quiet_logs
 ROOT = Path(__file__).parents[2]
 SEEDS = int(os.environ.get("REPLAY_SEEDS", "1"))
 DURATION_MS = 45_000
+FIRST_SEED = 3
+"""In it the worker dies and lives again; not in every other."""
+OTHER_SEEDS = {12, 35}
+"""A clock that is set back, and a fill that a reorg takes before it is decided."""
 
 
 def replayed(entries: list[Entry], **changes: str) -> Replayed:
@@ -73,6 +77,14 @@ def test_a_replay_with_other_settings_is_another_session(day: list[Entry]) -> No
         for fill in one.replayed.fills
     ]
     assert min(waits) >= 4_000
+
+
+def test_a_replay_knows_of_the_leaders_what_the_session_had_no_need_of(day: list[Entry]) -> None:
+    by_bankroll = replayed(day, SIZING_MODE="bankroll")
+
+    reasons = [why.code for one in by_bankroll.copies if one.replayed for why in one.replayed.attempt.reasons]
+    assert reasons.count("SIZED_BY_BANKROLL") >= 10
+    assert "BANKROLL_UNKNOWN" not in reasons
 
 
 def test_a_replay_that_only_seems_changed_differs_in_nothing_one_would_call_a_difference(day: list[Entry]) -> None:
@@ -134,7 +146,7 @@ def _told(path: Path, hash_seed: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 3 + SEEDS))
+@pytest.mark.parametrize("seed", sorted({*range(FIRST_SEED, FIRST_SEED + SEEDS), *OTHER_SEEDS}))
 def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
     chronicles: list[MemoryChronicle] = []
 
@@ -146,6 +158,7 @@ def test_a_life_amid_faults_is_replayed_as_it_was(seed: int) -> None:
     lives = [chronicle.read() for chronicle in chronicles if chronicle.lines]
     again = [replayed(entries) for entries in lives]
 
-    assert len(lives) > 1
     assert [one.replayed_digest for one in again] == [one.recorded_digest for one in again]
-    assert sum(len(one.copies) for one in again) > 10
+    if seed == FIRST_SEED:
+        assert len(lives) > 1
+        assert sum(len(one.copies) for one in again) > 10

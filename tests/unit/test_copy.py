@@ -15,9 +15,9 @@ from copytrade.domain.copy_rules import RATIO_MAX
 from copytrade.domain.fills import LeaderFill, LeaderRole, Side
 from copytrade.domain.leader_events import LeaderHolding
 from copytrade.domain.sizing import ExitMode, SizingMode
-from copytrade.domain.units import MICRO, notional_up
+from copytrade.domain.units import BPS, MICRO, notional_up
 from copytrade.strategies.copy import Bankroll, decide
-from tests.copying import codes, facts, rules
+from tests.copying import codes, facts, numbers, rules
 from tests.makers import NOW_MS, a_book, a_fill, a_leader, a_market, a_view, micro
 
 
@@ -78,7 +78,14 @@ def test_a_rule_that_refuses_is_named(changes: dict[str, Any], code: str) -> Non
 
     assert verdict.decision is Decision.SKIP
     assert codes(verdict) == [code]
+    assert numbers(verdict, code)
     assert (verdict.size, verdict.limit) == (0, 0)
+
+
+def test_a_sale_of_what_we_do_not_hold_says_how_much_he_sold() -> None:
+    verdict = decide(facts(fill=a_fill(side=Side.SELL, size="60")), rules())
+
+    assert numbers(verdict, "NOTHING_HELD") == {"held": "0.00", "leader_sold": "60.00"}
 
 
 def test_every_refusing_rule_is_named_with_its_numbers() -> None:
@@ -150,6 +157,38 @@ def test_a_buy_has_no_exit() -> None:
     assert codes(verdict) == ["MARKETABLE"]
 
 
+@pytest.mark.parametrize(
+    ("price", "tick", "own", "refused"),
+    [
+        ("0.0097", "0.01", {}, True),
+        ("0.0098", "0.01", {}, False),
+        ("0.008", "0.01", {"slippage_bps_max": 2_500}, False),
+        ("0.008", "0.01", {"slippage_bps_max": 2_500, "slippage_ticks_max": 0}, True),
+        ("0.004", "0.01", {"slippage_bps_max": 10_000, "slippage_ticks_max": 1}, True),
+        ("0.005", "0.01", {"slippage_bps_max": 10_000, "price_max": micro("0.006")}, True),
+        ("0.004", "0.001", {}, False),
+    ],
+)
+def test_an_entry_is_refused_where_the_lowest_price_of_the_grid_is_more_than_it_may_pay(
+    price: str, tick: str, own: dict[str, Any], *, refused: bool
+) -> None:
+    fill, market = a_fill(price=price, size="200"), a_market(tick_size=micro(tick))
+    known = facts(fill=fill, market=market, view=a_view(a_book(bids="", asks="0.01:9")))
+
+    verdict = decide(known, rules(**own))
+
+    assert ("TICK_ABOVE_PRICE" in codes(verdict)) == refused
+    assert refused or verdict.decision is Decision.TRADE
+
+
+def test_the_way_out_is_never_shut_by_the_tick() -> None:
+    known = facts(fill=a_fill(side=Side.SELL, price="0.004"), held=micro("50"))
+
+    verdict = decide(known, rules())
+
+    assert (verdict.decision, verdict.limit) == (Decision.TRADE, micro("0.01"))
+
+
 PRICES = st.integers(1, MICRO - 1)
 LEVELS = st.lists(st.builds(Level, PRICES, st.integers(1, 10**15)), max_size=3).map(tuple)
 
@@ -217,3 +256,6 @@ def test_whatever_the_numbers_are_there_is_a_verdict_within_every_bound(
     if verdict.decision is Decision.TRADE:
         assert tick <= verdict.limit <= MICRO - tick or verdict.limit == tick
         assert verdict.size <= held if known.is_exit else notional_up(verdict.size, verdict.limit) <= micro("100")
+    if verdict.decision is Decision.TRADE and not known.is_exit:
+        assert verdict.limit * BPS <= fill.price * (BPS + copied.slippage_bps_max)
+        assert verdict.limit <= (MICRO if price_max is None else price_max)

@@ -52,6 +52,22 @@ def test_a_sweep_pays_one_fee_at_its_average_price() -> None:
     assert fee(shares="5", price="0.74", rate="0.05") + fee(shares="6", price="0.75", rate="0.05") == micro("0.10435")
 
 
+@pytest.mark.parametrize(
+    ("levels", "usdc", "rate", "charged"),
+    [
+        ((("0.89", "24"), ("0.90", "237")), "234.66", "0.05", "1.18408"),
+        ((("0.95", "252.917"), ("0.96", "7.513")), "247.48363", "0.04", "0.49211"),
+    ],
+)
+def test_the_sweeps_of_the_venue_paid_what_their_average_price_costs(
+    levels: tuple[tuple[str, str], ...], usdc: str, rate: str, charged: str
+) -> None:
+    swept = [Match(micro(price), micro(shares)) for price, shares in levels]
+    assert sum(match.price * match.shares for match in swept) == micro(usdc) * MICRO
+
+    assert sum(sweep_fees_down(schedule(rate), swept)) == micro(charged)
+
+
 def test_the_old_crypto_schedule_squares_the_curve() -> None:
     assert fee(shares="15", price="0.5", rate="0.25", exponent=2) == micro("0.234375") // FEE_STEP * FEE_STEP
 

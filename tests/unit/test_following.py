@@ -90,6 +90,19 @@ def test_a_band_that_no_price_satisfies_is_refused_with_the_general_rule_counted
     assert listed()[0]["rules"] == {}
 
 
+def test_no_life_is_so_short_that_the_venue_would_refuse_each_of_his_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    said("add", LEADER, "--unchecked")
+    assert "ORDER_TTL_MS=9000" in said("set", LEADER, "--ttl-ms", "9000")
+    monkeypatch.setenv("ORDER_TYPE", "GTD")
+    monkeypatch.setenv("ORDER_TTL_MS", "120000")
+
+    refused = said("set", LEADER, "--ttl-ms", "119999", code=2)
+
+    assert "accepted with ORDER_TYPE=GTD: 120000 or more" in refused
+    assert listed()[0]["rules"] == {"ORDER_TTL_MS": "9000"}
+    assert "ORDER_TTL_MS=120000" in said("set", LEADER, "--ttl-ms", "120000")
+
+
 def test_each_change_is_kept_with_what_was_before(tmp_path: Path) -> None:
     said("add", LEADER, "--unchecked", "--ratio", "0.5")
     said("set", LEADER, "--paused")

@@ -16,12 +16,13 @@ import pytest
 from copytrade.domain.fees import sweep_fees_down, taker_fee_down
 from copytrade.domain.market import FeeSchedule
 from copytrade.domain.matching import Match
-from copytrade.domain.units import MICRO
+from copytrade.domain.units import LOT, MICRO, ceil_to
 from tests.makers import micro
 
 ORDER_FILLED_V2 = "0xd543adfd945773f1a62f74f0ee55a5e3b9b1a28262980ba90b1a89f2ea84d8ee"
 RATES = ("0.03", "0.04", "0.05", "0.07")
 FEE_STEP = 10
+SHARE_STEP = 100
 # One hexadecimal digit is missing in the transcript: sixteen times 74005 is what the formula gives.
 SHIFTED_DIGIT = 74_005
 
@@ -169,3 +170,45 @@ def _explained(usdc: int, shares: int, *, sign: int) -> str:
         if fee and abs(usdc - shares * price // MICRO - sign * fee) <= 1:
             return "taker"
     raise AssertionError((usdc, shares))
+
+
+def trades_of_an_account(folder: Path, name: str) -> list[dict[str, Any]]:
+    rows = json.loads((folder / "rest" / name).read_text("utf-8"), parse_float=Decimal, parse_int=Decimal)
+    return [row for row in rows if row["side"] == "BUY" and row.get("type", "TRADE") == "TRADE"]
+
+
+def test_purchases_of_the_first_crypto_markets_were_charged_the_squared_curve_in_shares(recorded_data: Path) -> None:
+    """Before the venue charged in collateral, it kept the fee back from the shares, cut to four decimals of them."""
+    schedule = FeeSchedule(rate=micro("0.25"), exponent=2)
+    names = ("gabagool_945pm", "gabagool_10pm", "gabagool_btc_930pm", "gabagool_trades", "baguette_trades")
+    rows = [row for name in names for row in trades_of_an_account(recorded_data, f"amm_bot/{name}.json")]
+    bought = [(int(row["size"] * MICRO), int(row["price"] * MICRO)) for row in rows if row["price"] * MICRO % 1 == 0]
+    # Makers were charged nothing, and have whole lots; what has more decimals is a sum of several matches.
+    charged = [(got, price) for got, price in bought if got % LOT and got % SHARE_STEP == 0]
+
+    def explains(ordered: int, got: int, price: int) -> bool:
+        fee = taker_fee_down(schedule, shares=ordered, price=price)
+        return fee // SHARE_STEP * SHARE_STEP == ordered - got
+
+    unexplained = [
+        (got, price)
+        for got, price in charged
+        if not any(explains(ordered, got, price) for ordered in range(ceil_to(got, LOT), got * 103 // 100, LOT))
+    ]
+
+    assert len(charged) > 130
+    assert unexplained == []
+
+
+def test_purchases_of_an_early_sports_market_were_charged_our_fee_in_shares(recorded_data: Path) -> None:
+    """What was kept back of the shares is worth, at the price that was paid, the fee in collateral."""
+    charged = []
+    for row in trades_of_an_account(recorded_data, "pscanner/activity.json"):
+        ordered = round(row["usdcSize"] / row["price"])
+        if row["size"] == ordered or row["usdcSize"] - row["size"] * row["price"] < Decimal("0.0001"):
+            continue
+        fill = Charged(int(row["usdcSize"] * MICRO), ordered * MICRO, fee=0)
+        kept_back = Fraction(ordered - row["size"]) * Fraction(row["price"]) * MICRO
+        charged.append(ordered)
+        assert abs(fee_at_average(fill, "0.03") - kept_back) < FEE_STEP, row
+    assert charged == [21, 2554, 2554]

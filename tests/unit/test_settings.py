@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from copytrade.domain.orders import OrderType
 from copytrade.domain.risk import LimitName
 from copytrade.domain.units import MICRO
 from copytrade.settings import ConfigurationError, Settings, load, misspelt, require_chain
+from copytrade.settings.replayed import with_changes
 from copytrade.settings.values import Bind
 from tests.makers import LEADER
 
@@ -123,7 +125,9 @@ def test_a_file_in_the_working_directory_is_read_and_the_environment_goes_first(
         ("QUOTE_FRESH_MS", "-1", "QUOTE_FRESH_MS is '-1'; accepted: milliseconds, an integer from 10"),
         ("QUOTE_STALE_MS", "100", "QUOTE_STALE_MS is 100; accepted: QUOTE_FRESH_MS (2000) or more"),
         ("SUBMIT_LATENCY_MS", "normal:1:2", "SUBMIT_LATENCY_MS is 'normal:1:2'; accepted: an integer, lognormal"),
-        ("SUBMIT_LATENCY_MS", "file:missing.txt", "file:PATH of measured ones"),
+        ("SUBMIT_LATENCY_MS", "file:missing.txt", "file:PATH of measured ones; missing.txt cannot be read (No such"),
+        ("SUBMIT_LATENCY_MS", "file:miss\ning.txt", "measured ones; miss ing.txt cannot be read"),
+        ("SUBMIT_LATENCY_MS", "file:/dev/zero", "measured ones; /dev/zero has more than 2000000 characters"),
         ("ORDER_TYPE", "IOC", "ORDER_TYPE is 'IOC'; accepted: GTC, GTD, FAK, FOK, POST_ONLY"),
         ("ORDER_TYPE", "GTD", "ORDER_TTL_MS is 5000; accepted with ORDER_TYPE=GTD: 120000 or more"),
         ("PAPER_EFFECTS", "latency,fear", "PAPER_EFFECTS is 'latency,fear'; accepted: all, none, or some of latency"),
@@ -165,6 +169,30 @@ def test_a_value_we_cannot_use_is_named_with_what_is_accepted(
 
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "way.txt has 0 latencies, not 1 to 100000"),
+        (b"150\nhush, a key\n", "line 2 of way.txt is no number of milliseconds"),
+        (b"150\n-1\n", "line 2 of way.txt is not from 0 to 600000 (ms)"),
+        (b"\xff\xfe\x00", "way.txt is no UTF-8 text"),
+        (b"1\n" * 100_001, "way.txt has 100001 latencies, not 1 to 100000"),
+    ],
+)
+@pytest.mark.parametrize("read", [load, lambda: with_changes({}, {"SUBMIT_LATENCY_MS": "file:way.txt"})])
+def test_what_is_wrong_in_a_file_of_latencies_is_said_and_nothing_of_it_is_shown(
+    read: Callable[[], Settings], content: bytes, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "way.txt").write_bytes(content)
+    monkeypatch.setenv("DECISION_LATENCY_MS", "file:way.txt")
+
+    with pytest.raises(ConfigurationError) as refused:
+        read()
+
+    assert str(refused.value).endswith(f"file:PATH of measured ones; {said}")
+    assert "hush" not in str(refused.value)
 
 
 def test_a_price_band_that_no_price_satisfies_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,11 +126,11 @@ def entries_of(
 ) -> Iterator[Any]:
     """Yield the entries of a recording; `tell` gets how many bytes were read every now and then.
 
-    :raises RecordingError: it is no recording, of another format, damaged, or ends before its last entry.
+    :raises RecordingError: it is no recording, of another format, damaged, or not all of its entries are there.
     """
     reader = Reader(names)
     number = 0
-    entry: object = None
+    entry: Any = None
     try:
         with path.open("rb") as raw, _opened(raw, path) as file:
             for number, line in enumerate(iter(lambda: file.readline(LINE_BYTES_MAX), b""), start=1):
@@ -153,6 +153,9 @@ def entries_of(
         raise RecordingError(
             f"{path}: cut off after line {number}; a recording ends when the worker is stopped cleanly"
         )
+    found = number - len(("header", LAST))
+    if entry.entries != found:
+        raise RecordingError(f"{path}: {entry.entries} entries were written, and {found} are there")
 
 
 def _opened(raw: io.BufferedIOBase, path: Path) -> io.BufferedIOBase:

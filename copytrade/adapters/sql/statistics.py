@@ -1,7 +1,8 @@
 """How well copying works, in figures: latencies, rates, slippage, what was lost and where, markouts.
 
-Plain rows, ready for JSON: times in milliseconds, slippage in basis points of the leader's price with plus worse
-for us, money as decimal text. A latency may be negative: a block can be told before its stamp.
+Plain rows, ready for JSON: times in milliseconds, slippage and losses in basis points of the leader's price with plus
+worse for us, gains in those of ours, money as decimal text. A latency may be negative: a block can be told before its
+stamp.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from copytrade.domain.attribution import markout
 from copytrade.domain.fills import Side
 from copytrade.domain.markouts import HORIZONS
 from copytrade.domain.percentiles import percentile
-from copytrade.domain.units import BPS, MICRO, format_micro
+from copytrade.domain.units import BPS, MICRO, format_micro, price_half_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from copytrade.adapters.sql.engine import Database
     from copytrade.adapters.sql.plain import PlainRow
-    from copytrade.domain.units import Millis, Usdc
+    from copytrade.domain.units import Millis, Price, Usdc
 
 ATTEMPTS_MAX: Final = 100_000
 """So many of the newest attempts are counted."""
@@ -39,6 +40,8 @@ LATENCIES: Final = ("detect", "decide", "place", "first_fill", "done", "total")
 """Each from the stage before, `total` from the block's stamp to our first fill."""
 PERCENTILES: Final = (50, 95, 99)
 SLIPPAGE_EDGES_BPS: Final = (-200, -100, -50, -20, -5, 5, 20, 50, 100, 200, 500)
+LOST_BPS: Final = (*(part for part in LOSS_PARTS if part not in {"unknown", "cost"}), "fee", "cost")
+"""The stretches of the way whose losses are told by attempt, for a share, against the leader's price."""
 ROWS_AT_ONCE: Final = 2_000
 MARKS: Final = {**{horizon: f"mid_{horizon}" for horizon in HORIZONS}, "resolution": "payout"}
 
@@ -51,6 +54,8 @@ class _Group:
     latencies: defaultdict[str, list[Millis]] = field(default_factory=lambda: defaultdict(list))
     slippage_bps: list[int] = field(default_factory=list)
     lost: Counter[str] = field(default_factory=Counter)
+    lost_bps: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    gained_bps: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     gained: Counter[str] = field(default_factory=Counter)
     marked: Counter[str] = field(default_factory=Counter)
 
@@ -67,13 +72,17 @@ class _Group:
             self.counts["attributed"] += 1
             for part in (*LOSS_PARTS, "fee", "filled"):
                 self.lost[part] += getattr(row, f"{part}_usdc") or 0
+            for part in LOST_BPS:
+                if (lost := _lost_price(row, part)) is not None:
+                    self.lost_bps[part].append(round(lost * BPS / row.his_price))
 
     def add(self, other: _Group) -> None:
         """Count everything another group counted."""
         for name in ("counts", "lost", "gained", "marked"):
             getattr(self, name).update(getattr(other, name))
-        for name, values in other.latencies.items():
-            self.latencies[name] += values
+        for name in ("latencies", "lost_bps", "gained_bps"):
+            for key, values in getattr(other, name).items():
+                getattr(self, name)[key] += values
         self.slippage_bps += other.slippage_bps
 
 
@@ -126,8 +135,10 @@ def _attempts(connection: Connection, *, since_ms: Millis | None, leader: str | 
                                     "status", "created_at", "slippage_bps")]  # fmt: skip
     latencies = [view[f"{name}_ms"] for name in LATENCIES]
     lost = [noted[f"{part}_usdc"] for part in (*LOSS_PARTS, "fee", "filled")]
+    lost += [noted[f"{part}_price"] for part in LOST_BPS if part != "fee"]
+    of_what = (noted.leader_price.label("his_price"), noted.filled_shares.label("attributed_shares"))
     statement = (
-        select(*told, *latencies, *lost, noted.filled_shares.label("attributed_shares"), view.filled_shares)
+        select(*told, *latencies, *lost, *of_what, view.filled_shares)
         .join_from(attempt_summary, attempt_attribution, noted.attempt_id == view.attempt_id, isouter=True)
         .order_by(view.created_at.desc())
         .limit(ATTEMPTS_MAX)
@@ -158,7 +169,16 @@ def _take_gains(group: _Group, row: Any) -> None:
         if (price := getattr(row, column)) is not None:
             gained = markout(Side(row.side), price=row.fill_price, mark=price)
             group.gained[name] += row.filled_shares * gained // MICRO
+            group.gained_bps[name].append(round(gained * BPS / row.fill_price))
             group.marked[name] += 1
+
+
+def _lost_price(row: Any, part: str) -> Price | None:
+    """Return what one stretch of the way lost for each share, None where an end of it is not known."""
+    if part == "fee":
+        return price_half_up(row.fee_usdc, row.attributed_shares) if row.attributed_shares else None
+    lost: Price | None = getattr(row, f"{part}_price")
+    return lost
 
 
 def _disposition(row: Any) -> str:
@@ -189,7 +209,9 @@ def _plain(groups: Iterable[_Group]) -> PlainRow:
         "slippage_bps": _spread(whole.slippage_bps) | {"histogram": _histogram(whole.slippage_bps)},
         "lost_usdc": {part: format_micro(whole.lost[part]) for part in (*LOSS_PARTS, "fee", "filled")}
         | {"attempts": whole.counts["attributed"], "cost_bps": _bps(whole.lost["cost"], whole.lost["filled"])},
+        "lost_bps": {part: _spread(whole.lost_bps[part]) for part in LOST_BPS},
         "gained_usdc": gained,
+        "gained_bps": {name: _spread(whole.gained_bps[name]) for name in MARKS},
     }
 
 

@@ -106,7 +106,7 @@ def _order(facts: CopyFacts, rules: CopyRules, *, limit: Price, waiting: Waiting
 def _lacking(facts: CopyFacts, rules: CopyRules, market: Market, order: _Order) -> Sequence[Reason]:
     """Return what is wrong with the size, nothing where the venue takes it."""
     if facts.is_exit and facts.held <= 0:
-        return [reason("NOTHING_HELD")]
+        return [reason("NOTHING_HELD", held=format_micro(facts.held), leader_sold=format_micro(facts.fill.size))]
     if order.asked.refusal is not None:
         return [order.asked.refusal]
     small = _too_small(facts, market, order)

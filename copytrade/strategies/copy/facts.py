@@ -38,7 +38,7 @@ class CopyFacts:
     (`unmapped_waited_ms`, `book_waited_ms`) brought none; `held` is what a SELL may still sell, `leader_held` what
     the leader held before it. `carry` is what waits of his fills of the token, `may_carry` whether more may;
     `order` is what earlier events of his order were copied with; `last_entry_ms` is when we last bought after him.
-    `bankroll` is None where no size depends on it.
+    `bankroll` is None where no size depends on it; what is known beyond need is for a replay by other rules.
     """
 
     fill: LeaderFill

@@ -14,6 +14,7 @@ from copytrade.domain.attempts import Reason, reason
 from copytrade.domain.book import QuoteTier
 from copytrade.domain.fills import LeaderRole, Side
 from copytrade.domain.market import is_combo
+from copytrade.domain.sizing import most_paid
 from copytrade.domain.units import format_micro, notional_down
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ PRICES_KEPT_MAX: Final = 2_048
 MARKET_CODES: Final = ("COMBO", "UNMAPPED", "MARKET_CLOSED", "NO_ORDER_BOOK", "NOT_ACCEPTING_ORDERS")
 BOOK_CODES: Final = ("NO_BOOK", "BOOK_STALE", "BOOK_CROSSED")
 CATEGORY_CODES: Final = ("CATEGORY_DENIED", "CATEGORY_NOT_ALLOWED")
+TICK_SETTINGS: Final = ("SLIPPAGE_BPS_MAX", "SLIPPAGE_TICKS_MAX", "PRICE_MAX")
 KEYWORD_CODES: Final = ("KEYWORD_DENIED", "KEYWORD_NOT_ALLOWED")
 
 
@@ -197,6 +199,20 @@ def _price_band(case: Case) -> Refusals:
     return [reason("PRICE_OUT_OF_BAND", price=shown(price), price_min=shown(lowest), price_max=shown(highest))]
 
 
+def _tick(case: Case) -> Refusals:
+    """Refuse where even the lowest price of the grid is more than the rules let us pay."""
+    market, rules, price = case.facts.market, case.rules, case.facts.fill.price
+    if market is None or case.limit is None:
+        return []
+    tick = market.tick_size
+    most = most_paid(price, slippage_bps=rules.slippage_bps_max, tick=tick, slippage_ticks=rules.slippage_ticks_max)
+    if rules.price_max is not None:
+        most = min(most, rules.price_max)
+    if case.limit <= most:
+        return []
+    return [reason("TICK_ABOVE_PRICE", leader_price=shown(price), tick=shown(tick), most=shown(most))]
+
+
 def _spread(case: Case) -> Refusals:
     view, widest = case.facts.view, case.rules.spread_max
     if view is None or widest is None:
@@ -250,6 +266,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
     Guard("keywords",   ENTRIES, _keywords,   KEYWORD_CODES,                 ("KEYWORDS_ALLOW", "KEYWORDS_DENY")),
     Guard("end date",   ENTRIES, _end,        ("ENDS_TOO_SOON",),            ("MIN_TIME_TO_END_MS",)),
     Guard("price band", ENTRIES, _price_band, ("PRICE_OUT_OF_BAND",),        ("PRICE_MIN", "PRICE_MAX")),
+    Guard("tick",       ENTRIES, _tick,       ("TICK_ABOVE_PRICE",),         TICK_SETTINGS),
     Guard("spread",     ENTRIES, _spread,     ("SPREAD_TOO_WIDE",),          ("SPREAD_MAX",)),
     Guard("depth",      ENTRIES, _depth,      ("DEPTH_TOO_THIN",),           ("DEPTH_USDC_MIN",)),
 )
@@ -257,6 +274,6 @@ GUARDS: Final[tuple[Guard, ...]] = (
 """Every guard, in the order of the reasons of a SKIP. All are asked, so that each one that refuses is named.
 
 `PRICE_MAX` also bounds the limit of an entry, and `SLIPPAGE_BPS_MAX` and `SLIPPAGE_TICKS_MAX` set that of every order:
-they refuse nothing, because a touch beyond the limit lets the order rest. What may be wrong with the size is in
-`amounts`.
+they refuse nothing, because a touch beyond the limit lets the order rest, but where no price of the market's grid is
+within them. What may be wrong with the size is in `amounts`.
 """

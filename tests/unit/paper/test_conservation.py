@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
-from fractions import Fraction
 
 from hypothesis import given, settings
 
-from copytrade.domain.attempts import AttemptStatus, ExecutionFill, Liquidity
+from copytrade.domain.attempts import AttemptStatus, ExecutionFill
 from copytrade.domain.booking import book, end
-from copytrade.domain.effects import Effect
 from copytrade.domain.fills import Side
-from copytrade.domain.positions import Position, cash_flow, fold
-from copytrade.domain.units import MICRO
+from copytrade.domain.positions import Position, fold
 from copytrade.ports.execution import Executed, OrderDone
 from tests.reference.worlds import OVER_MS, World, worlds
 from tests.unit.paper.worlds import Session, play
-
-FEE_STEP = 10
 
 
 @settings(max_examples=80)
@@ -60,24 +54,3 @@ def test_attempts_positions_cash_and_fees_all_add_up(world: World) -> None:
             fill.shares if fill.side is Side.BUY else -fill.shares for fill in own
         )
         assert held[token].fees_usdc == sum(fill.fee_usdc for fill in own)
-    for fill in fills:
-        exact = Fraction(fill.shares * fill.price, MICRO)
-        paid = -cash_flow(fill) - fill.fee_usdc if fill.side is Side.BUY else cash_flow(fill) + fill.fee_usdc
-        assert 0 <= (paid - exact if fill.side is Side.BUY else exact - paid) < 1
-    check_fees(world, fills)
-
-
-def check_fees(world: World, fills: list[ExecutionFill]) -> None:
-    """Take the fills of one order in one instant together: their fees are that of their average price."""
-    sweeps: dict[tuple[object, int], list[ExecutionFill]] = defaultdict(list)
-    for fill in fills:
-        if fill.liquidity is Liquidity.TAKER:
-            sweeps[fill.attempt_id, fill.fill_at_ms].append(fill)
-        else:
-            assert fill.fee_usdc == 0
-    rate = Fraction(world.market.fees.rate, MICRO) if Effect.FEES in world.effects else Fraction(0)
-    for swept in sweeps.values():
-        shares = sum(fill.shares for fill in swept)
-        average = Fraction(sum(fill.shares * fill.price for fill in swept), shares * MICRO)
-        exact = shares * rate * (average * (1 - average)) ** world.market.fees.exponent
-        assert sum(fill.fee_usdc for fill in swept) == exact // FEE_STEP * FEE_STEP

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
-from copytrade.adapters.paper.executor import PaperExecutor
 from copytrade.domain.attempts import AttemptStatus, Decision, ExecutionAttempt, ExecutionMode
 from copytrade.domain.book import BookSnapshot, BookView, Level, tier_of
+from copytrade.domain.effects import ALL_EFFECTS
 from copytrade.domain.fills import Side
 from copytrade.domain.ids import COPY_STRATEGY_ID, PAPER_ACCOUNT_ID
 from copytrade.domain.latency import Latency
@@ -20,6 +20,7 @@ from copytrade.domain.units import MICRO, format_micro
 from copytrade.ports.books import BookStore
 from copytrade.ports.execution import Executed, ExecutionAdapter, ExecutionEvent, OrderDone
 from tests.makers import NO, NOW_MS, YES, a_book, a_market, micro
+from tests.unit.paper.balance import WatchedExecutor, check_balance
 from tests.virtual_time import VirtualClock, run_virtual
 
 STALE_MS = 5_000
@@ -162,7 +163,7 @@ def an_attempt(name: object = "one", *, size: str = "100", limit: str = "0.5", *
     return ExecutionAttempt(**(facts | changes))
 
 
-def an_executor(books: BookStore, **changes: Any) -> PaperExecutor:
+def an_executor(books: BookStore, **changes: Any) -> WatchedExecutor:
     settings: dict[str, Any] = {
         "books": books,
         "clock": VirtualClock(),
@@ -171,7 +172,7 @@ def an_executor(books: BookStore, **changes: Any) -> PaperExecutor:
         "seed": 0,
         "quote_stale_ms": STALE_MS,
     }
-    return PaperExecutor(**(settings | changes))
+    return WatchedExecutor(**(settings | changes))
 
 
 def market_of(attempt: ExecutionAttempt, **changes: Any) -> Market:
@@ -218,11 +219,12 @@ class Session:
 
 
 def play(script: Any, story: Any, **settings: Any) -> list[ExecutionEvent]:
-    """Run `story(session)` beside an executor over scripted books, and return every event."""
+    """Run `story(session)` beside an executor over scripted books, and return every event, once all of it balances."""
 
     async def main() -> list[ExecutionEvent]:
         books = script if isinstance(script, FakeBookStore) else FakeBookStore(*script)
-        session = Session(an_executor(books, **settings))
+        executor = an_executor(books, **settings)
+        session = Session(executor)
         working = asyncio.create_task(session.executor.run())
         reading = asyncio.create_task(session.collect())
         await story(session)
@@ -232,6 +234,7 @@ def play(script: Any, story: Any, **settings: Any) -> list[ExecutionEvent]:
         for task in (working, reading):
             if not task.cancelled():
                 task.result()
+        check_balance(session.events, executor.taken, settings.get("effects", ALL_EFFECTS))
         return session.events
 
     return run_virtual(main, epoch_ms=NOW_MS)

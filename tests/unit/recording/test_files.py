@@ -60,6 +60,16 @@ def test_a_file_cut_off_anywhere_is_named(name: str, tmp_path: Path) -> None:
             read(cut)
 
 
+@pytest.mark.parametrize("change", [lambda lines: lines[:50] + lines[51:], lambda lines: lines[:50] + lines[49:]])
+def test_a_file_that_lacks_a_line_or_has_one_twice_is_named(change: Any, tmp_path: Path) -> None:
+    path = write_file(tmp_path / "session.jsonl", WHOLE)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(change(lines)))
+
+    with pytest.raises(RecordingError, match=r"session.jsonl: 2001 entries were written, and (2000|2002) are there"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

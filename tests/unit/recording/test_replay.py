@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from typer.testing import CliRunner
 
 from copytrade.adapters.recording.codec import plain
 from copytrade.app.replaying import Replayed, recorded_settings, replay_entries
+from copytrade.cli.program import build
 from copytrade.domain.attempts import AttemptStatus, Decision, Settlement, reason
 from copytrade.domain.carry import Carry
 from copytrade.domain.fills import Side
@@ -35,6 +39,7 @@ from copytrade.settings.replayed import replayed, shown, with_changes
 from copytrade.strategies.copy import CopyFacts
 from tests.ledger_facts import an_attempt, an_execution
 from tests.makers import NOW_MS, YES, a_book, a_fill, a_leader, a_market, a_view, micro, recorded
+from tests.recordings import write_file
 
 HELD = Position(
     strategy_id="copy",
@@ -237,3 +242,26 @@ def test_every_setting_of_a_session_comes_back_as_it_was() -> None:
     assert shown("SPREAD_MAX", given.spread_max) == "0.05"
     assert shown("BANKROLL_USDC", given.bankroll_usdc) == "1000.00"
     assert shown("PAPER_EFFECTS", given.paper_effects) == "fees,impact"
+
+
+@pytest.mark.parametrize(("program", "is_ours"), [(version("copytrade"), True), ("0.0.1", False)])
+def test_a_replay_that_should_have_been_equal_says_what_differs_and_who_recorded_it(
+    program: str, *, is_ours: bool, tmp_path: Path
+) -> None:
+    held_nothing = Held(at_ms=NOW_MS, positions=(), open_attempts=())
+    session = a_session(held=held_nothing)
+    (one,) = _replayed(session).copies
+    assert one.replayed is not None
+    made = Made(
+        at_ms=NOW_MS + 101, attempt=replace(one.replayed.attempt, reasons=(reason("NOTHING_HELD"),)), carry=None
+    )
+    began = replace(cast("Began", session[0]), program=program)
+    entries = [began, *session[1:-1], made]
+    path = write_file(tmp_path / "session.jsonl", [*entries, Ended(at_ms=NOW_MS + 9_000, entries=len(entries))])
+
+    told = CliRunner().invoke(build(), ["replay", str(path)])
+
+    assert told.exit_code == 1
+    assert "nothing was changed, and yet the replay differs from the recording" in told.output
+    assert "no attempt came out otherwise" in told.output
+    assert ("recorded by copytrade 0.0.1, and this is" in told.output) is not is_ours
