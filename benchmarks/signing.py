@@ -1,19 +1,21 @@
 """A live order on its way out: signing against the official client in the same run, and attempt to first byte.
 
-Run `python -m benchmarks.signing [ORDERS]`. The second part sends to a socket on loopback that stamps the first byte
-of each order: from the approved attempt, with the commit that goes before it (SQLite, synchronous=FULL), and without.
+Run `python -m benchmarks.signing [ORDERS]`. The second part sends to the sandbox, a process of its own, through a relay
+on loopback that stamps the first byte of each order: from the approved attempt, with the commit that goes before it
+(SQLite, synchronous=FULL), and without. The sandbox refuses each, as one of a market that it does not know.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -47,6 +49,7 @@ from tests.fakes import RecordingNotifier
 from tests.ledger_facts import a_stored_fill, an_attempt
 from tests.ledgers import sql_ledger
 from tests.makers import a_market, a_place, recorded
+from tests.processes import a_world
 
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 ORDERS = 300
@@ -54,7 +57,7 @@ ROUNDS = 3
 CTF, NEG = "0xe111180000d2663c0091e4f400237545b87b996b", "0xe2222d279d744050d28e00520010520000310f59"
 V3 = "0xe3333700ca9d93003f00f0f71f8515005f6c00aa"
 KINDS = (SignatureType.EOA, SignatureType.WALLET)
-_ACCEPTED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+CHUNK = 65_536
 
 
 def an_order(signer: LocalSigner, kind: SignatureType) -> VenueOrder:
@@ -128,35 +131,32 @@ def _run(coroutine: Any) -> Any:
     raise RuntimeError("it waits")
 
 
-class Stamp(asyncio.Protocol):
-    """A venue that refuses every order, so that none is followed, and notes when its first byte came."""
+class Doorstep:
+    """Passes every byte on to a venue and back, and notes when the first one of each order came."""
 
-    first_byte: list[float]
+    def __init__(self, venue_url: str) -> None:
+        self._venue = urlsplit(venue_url)
+        self.first_byte: list[float] = []
 
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._came: float | None = None
-        self._data = b""
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[str]:
+        """Listen on a free port of loopback; gives the URL."""
+        async with await asyncio.start_server(self._pass_both, "127.0.0.1", 0) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{self._venue.path}"
 
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
+    async def _pass_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to_there = await asyncio.open_connection(self._venue.hostname, self._venue.port)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._pass(reader, to_there))
+            both.create_task(self._pass(there, writer))
 
-    def data_received(self, data: bytes) -> None:
-        self._came = self._came or time.perf_counter()
-        self._data += data
-        head, _, body = self._data.partition(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0)
-        if not head or len(body) < length or self._transport is None:
-            return
-        answer: dict[str, Any] = {"data": [], "next_cursor": "LTE="}
-        if head.startswith(b"POST /auth"):
-            answer = {"apiKey": "k", "secret": "AAAA", "passphrase": "p"}
-        elif head.startswith(b"POST /order"):
-            Stamp.first_byte.append(self._came)
-            answer = {"success": False, "errorMsg": "invalid nonce"}
-        text = json.dumps(answer).encode()
-        self._transport.write(_ACCEPTED % (len(text), text))
-        self._came, self._data = None, b""
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        order = f"POST {self._venue.path}/order ".encode()
+        while data := await reader.read(CHUNK):
+            if data.startswith(order):
+                self.first_byte.append(time.perf_counter())
+            writer.write(data)
+        writer.close()
 
 
 def an_executor(url: str, http: httpx.AsyncClient, ledger: Ledger, signer: LocalSigner) -> ClobExecutor:
@@ -192,13 +192,11 @@ def an_executor(url: str, http: httpx.AsyncClient, ledger: Ledger, signer: Local
     )
 
 
-async def to_first_byte(ledger: Ledger, orders: int) -> list[float]:
+async def to_first_byte(venue_url: str, ledger: Ledger, orders: int) -> list[float]:
     """Return the milliseconds from an approved attempt to the first byte of its order at the venue."""
-    Stamp.first_byte = []
-    server = await asyncio.get_running_loop().create_server(Stamp, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    doorstep = Doorstep(venue_url)
     started: list[float] = []
-    async with httpx.AsyncClient() as http:
+    async with doorstep.opened() as url, httpx.AsyncClient() as http:
         executor = an_executor(url, http, ledger, LocalSigner(bytes.fromhex(KEY[2:])))
         execute = Execute(
             ledger=ledger,
@@ -215,8 +213,7 @@ async def to_first_byte(ledger: Ledger, orders: int) -> list[float]:
             started.append(time.perf_counter())
             await execute.submit(approved)
             executor.following.events.get_nowait()
-    server.close()
-    return [(came - began) * 1_000 for began, came in zip(started, Stamp.first_byte, strict=True)]
+    return [(came - began) * 1_000 for began, came in zip(started, doorstep.first_byte, strict=True)]
 
 
 async def _approved(ledger: Ledger, number: int) -> Approved:
@@ -236,20 +233,20 @@ async def _approved(ledger: Ledger, number: int) -> Approved:
     return Approved(attempt=attempt, market=a_market())
 
 
-async def on_the_way(orders: int) -> None:
+async def on_the_way(venue_url: str, orders: int) -> None:
     """Print how long it takes with a ledger in memory and with one that commits."""
-    await _tell("without a commit", MemoryLedger(), orders)
+    await _tell("without a commit", venue_url, MemoryLedger(), orders)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder)}/ledger.db"
         schema.upgrade(url)
         async with sql_ledger(url) as ledger:
-            await _tell("with the commit before it (SQLite, synchronous=FULL)", ledger, orders)
+            await _tell("with the commit before it (SQLite, synchronous=FULL)", venue_url, ledger, orders)
 
 
-async def _tell(what: str, ledger: Ledger, orders: int) -> None:
-    took = await to_first_byte(ledger, orders)
+async def _tell(what: str, venue_url: str, ledger: Ledger, orders: int) -> None:
+    took = await to_first_byte(venue_url, ledger, orders)
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
-    print(f"attempt to first byte on loopback, {what}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {orders}")
+    print(f"attempt to first byte at the sandbox, {what}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {orders}")
 
 
 def main() -> None:
@@ -257,7 +254,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     orders = int(sys.argv[1]) if len(sys.argv) > 1 else ORDERS
     show(signing(orders))
-    asyncio.run(on_the_way(orders))
+    with a_world("--manual") as world:
+        asyncio.run(on_the_way(world.urls["CLOB_HTTP_URL"], orders))
 
 
 if __name__ == "__main__":
