@@ -344,31 +344,6 @@ def test_announcements_reach_the_registry_and_a_resolved_book_is_dropped(source:
     tell(source, story)
 
 
-def test_refused_connects_are_tried_again_ever_later_and_succeed() -> None:
-    async def story(desk: Desk) -> None:
-        desk.venue.refuses_connects = True
-        desk.store.track(YES)
-        await wait_ms(60_000)
-        assert best_of(desk) is None
-        desk.venue.refuses_connects = False
-        await wait_ms(31_000)
-
-        assert best_of(desk) == (500_000, 520_000)
-
-    tell_both(story)
-
-
-def test_a_peer_that_does_not_even_pong_is_replaced() -> None:
-    async def story(desk: Desk) -> None:
-        await seeded(desk)
-        desk.venue.answers_pings = desk.venue.answers_rest = False
-        await wait_ms(45_000)
-
-        assert desk.venue.opened == 2
-
-    tell_both(story)
-
-
 def test_a_quiet_book_that_rest_keeps_showing_differently_is_got_anew() -> None:
     async def story(desk: Desk) -> None:
         await seeded(desk)
@@ -378,21 +353,5 @@ def test_a_quiet_book_that_rest_keeps_showing_differently_is_got_anew() -> None:
 
         assert best_of(desk) == (505_000, 520_000)
         assert "BOOK_MISMATCH" in desk.codes()
-
-    tell_both(story)
-
-
-def test_an_outage_of_rest_is_survived_by_live_books_and_ends() -> None:
-    async def story(desk: Desk) -> None:
-        await seeded(desk)
-        desk.venue.answers_rest = False
-        for number in range(60):
-            desk.venue.change(YES, "BUY", "0.50", str(number + 1))
-            await wait_ms(1_000)
-            view = desk.store.view(YES)
-            assert view is not None
-            assert view.tier is QuoteTier.FRESH
-        requests = len(desk.venue.rest_requests)
-        assert requests < 100
 
     tell_both(story)

@@ -27,6 +27,9 @@ CONFIRM_AFTER_MS: Final = 2_000
 say when a subscription began."""
 SEED_RETRY_MIN_MS: Final = 500
 SEED_RETRY_MAX_MS: Final = 60_000
+"""For a book that the venue does not have."""
+UNANSWERED_RETRY_MAX_MS: Final = 5_000
+"""For one that it may have but did not answer for: fills wait, and all that are missing travel in one request."""
 PROBED_TOKENS: Final = 10
 PROBE_AGAIN_MS: Final = 300
 UNPROVEN_MAX_MS: Final = 60_000
@@ -101,7 +104,7 @@ class Upkeep:
             log.warning("books.unavailable", what=what, tokens=len(due), error=str(error))
             for tracked in due:
                 if not tracked.book.is_seeded or what == DUE:
-                    self._retry(tracked)
+                    self._retry(tracked, most_ms=UNANSWERED_RETRY_MAX_MS)
             return False
         self._take_all(epochs, found, asked_at=asked_at, is_poll=is_poll)
         return True
@@ -130,8 +133,8 @@ class Upkeep:
         elif not was_seeded and tracked.socket is not None and not tracked.is_confirmed:
             self.ask_soon(tracked, delay_ms=CONFIRM_AFTER_MS)
 
-    def _retry(self, tracked: Tracked) -> None:
-        delay_ms = min(SEED_RETRY_MAX_MS, SEED_RETRY_MIN_MS * 2 ** min(tracked.seed_tries, 10))
+    def _retry(self, tracked: Tracked, *, most_ms: Millis = SEED_RETRY_MAX_MS) -> None:
+        delay_ms = min(most_ms, SEED_RETRY_MIN_MS * 2 ** min(tracked.seed_tries, 10))
         tracked.seed_tries += 1
         self.ask_soon(tracked, delay_ms=delay_ms)
 
