@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.live.caps import Caps
@@ -227,7 +228,9 @@ def compared(
     async def halt(why: str) -> None:
         await halts.halt(BY_COMPARISON, level=HaltLevel.ALL, why=why)
 
-    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt)
+    logs, wallet = executor.following.logs, executor.clob.account.wallet
+    own_logs = None if logs is None else partial(logs.logs_of_wallet, wallet)
+    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt, own_logs=own_logs)
 
 
 def heartbeat(

@@ -76,7 +76,7 @@ class Following:
         self._market_of = market_of
         self._clock = clock
         self._note = note
-        self._logs = logs
+        self.logs = logs
         self._unread: set[str] = set()
         self._has_read_trades = False
         self._healing = asyncio.Lock()
@@ -177,10 +177,10 @@ class Following:
 
     async def _is_proved(self, order: WorkingOrder, done: OrderDone) -> bool:
         """Tell whether the chain, too, has nothing of an order that is about to be given up for lost."""
-        if self._logs is None or done.status is not AttemptStatus.FAILED:
+        if self.logs is None or done.status is not AttemptStatus.FAILED:
             return True
         try:
-            if not await self._logs.logs_of(order.order_hash):
+            if not await self.logs.logs_of(order.order_hash):
                 return True
         except OrderLogsUnavailableError as error:
             _log.warning("live.chain_unread", order_hash=order.order_hash, why=str(error))
@@ -250,11 +250,11 @@ class Following:
 
     async def _on_chain(self, trade: OwnTrade) -> OrderLog | None:
         """Return the log of a trade that is over, None where there is none or nobody to ask."""
-        if self._logs is None or not trade.tx_hash:
+        if self.logs is None or not trade.tx_hash:
             return None
         try:
             async with asyncio.timeout(CHAIN_WAIT_MS / 1_000):
-                logs = await self._logs.logs_of(trade.order_hash)
+                logs = await self.logs.logs_of(trade.order_hash)
         except (OrderLogsUnavailableError, TimeoutError) as error:
             _log.warning("live.chain_unread", trade=trade.key, why=str(error) or "no answer in time")
             return None
