@@ -69,7 +69,16 @@ def signer_from_keystore(path: Path, *, passphrase_fd: int | None, learn: Callab
     learn(phrase.decode(errors="replace"))
     key = unlock(sealed, phrase)
     learn(key)
-    return LocalSigner(key)
+    signer = LocalSigner(key)
+    if (named := _named_address(sealed)) not in {"", signer.address}:
+        raise BadKeyError(f"{path}: the key is of another address than it names, {named}")
+    return signer
+
+
+def _named_address(sealed: bytes) -> str:
+    """Return the address a keystore says it is of, "" where it says none; wallet programs write it without 0x."""
+    named = str(msgspec.json.decode(sealed).get("address") or "").lower().removeprefix("0x")
+    return f"0x{named}" if named else ""
 
 
 def unlock(sealed: bytes, passphrase: bytes) -> bytes:
@@ -83,7 +92,7 @@ def unlock(sealed: bytes, passphrase: bytes) -> bytes:
         if store.get("version") != 3 or crypto["cipher"] != "aes-128-ctr":
             raise BadKeyError("the keystore is not of version 3 with aes-128-ctr")
         cipher_text, mac = bytes.fromhex(crypto["ciphertext"]), bytes.fromhex(crypto["mac"])
-        start = int(crypto["cipherparams"]["iv"], 16)
+        start = _start(crypto["cipherparams"]["iv"])
         derived = _derive(crypto["kdf"], crypto["kdfparams"], passphrase)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError):
         raise BadKeyError("the keystore cannot be read: not a keystore v3") from None
@@ -92,6 +101,13 @@ def unlock(sealed: bytes, passphrase: bytes) -> bytes:
     counter = Counter.new(128, initial_value=start)
     key = AES.new(derived[:16], AES.MODE_CTR, counter=counter).decrypt(cipher_text)
     return key.rjust(KEY_BYTES, bytes(1))
+
+
+def _start(written: str) -> int:
+    start = bytes.fromhex(written)
+    if len(start) != AES.block_size:
+        raise ValueError("iv")
+    return int.from_bytes(start)
 
 
 def _derive(kind: str, given: dict[str, Any], passphrase: bytes) -> bytes:

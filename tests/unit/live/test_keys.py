@@ -116,6 +116,32 @@ def test_a_keystore_with_a_field_changed_is_refused(data: st.DataObject) -> None
         unlock(json.dumps(store).encode(), PASSPHRASE.encode())
 
 
+@pytest.mark.parametrize("start", ["", "-1", "0x01", "00", "ff" * 20, "zz" * 16, None, 7])
+def test_a_keystore_whose_cipher_starts_nowhere_is_refused(start: Any) -> None:
+    store = a_keystore()
+    store["crypto"]["cipherparams"]["iv"] = start
+
+    with pytest.raises(BadKeyError, match="cannot be read"):
+        unlock(json.dumps(store).encode(), PASSPHRASE.encode())
+
+
+@pytest.mark.parametrize("named", [ADDRESS[2:], ADDRESS, ADDRESS.upper(), "", None])
+def test_a_keystore_may_name_its_address(keystore: Path, named: Any) -> None:
+    keystore.write_text(json.dumps(a_keystore() | {"address": named}))
+
+    assert signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=len).address == ADDRESS
+
+
+def test_a_keystore_that_names_another_address_is_refused(keystore: Path) -> None:
+    """What decides which key comes out, the start of the cipher, is covered by no checksum of the format."""
+    store = a_keystore()
+    store["crypto"]["cipherparams"]["iv"] = "11" * 16
+    keystore.write_text(json.dumps(store))
+
+    with pytest.raises(BadKeyError, match=f"is of another address than it names, 0x{ADDRESS[2:]}"):
+        signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=len)
+
+
 def test_a_key_from_the_environment_is_taken_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVE_PRIVATE_KEY", KEY)
     learnt: list[bytes] = []
