@@ -182,6 +182,23 @@ def test_without_its_condition_the_start_is_refused_by_that_gate(gate: LiveGateN
     assert sound.world.control("posts") == []
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"LIVE_KEYSTORE": "none.json"}, "LIVE_KEYSTORE=none.json cannot be read (No such file or directory)"),
+        ({"LIVE_PRIVATE_KEY": "abc"}, "LIVE_PRIVATE_KEY is no private key; accepted: 0x and 64 hex digits"),
+        ({"LIVE_SIGNER_SOCKET": "none"}, "LIVE_SIGNER_SOCKET=none: no signer there"),
+    ],
+    ids=str,
+)
+def test_a_key_that_cannot_be_had_is_a_gate_that_is_shut(source: dict[str, str], said: str, sound: Ready) -> None:
+    environment = sound.environment | {"LIVE_PRIVATE_KEY": ""} | source
+    ended = copytrade("live", "status", environment=environment, folder=sound.folder)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"copytrade: live gate KEY_SOURCE: {said}")
+
+
 def test_with_every_condition_status_is_ready(sound: Ready) -> None:
     seen = copytrade("live", "status", environment=sound.environment, folder=sound.folder)
 

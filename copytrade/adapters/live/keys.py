@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
-import getpass
 import hashlib
 import hmac
 import os
@@ -17,6 +17,7 @@ import msgspec
 from Crypto.Cipher import AES
 from Crypto.Util import Counter
 
+from copytrade.adapters.live.passphrase import asked_for, from_descriptor
 from copytrade.adapters.live.signer import KEY_BYTES, BadKeyError, LocalSigner
 from copytrade.adapters.live.typed_data import keccak256
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 KEYSTORE_BYTES_MAX: Final = 64 * 1024
-PASSPHRASE_BYTES_MAX: Final = 4_096
 SCRYPT_MEMORY_MAX: Final = 512 * 2**20
 _ROUNDS_MAX: Final = 10_000_000
 _PR_SET_DUMPABLE: Final = 4
@@ -57,21 +57,23 @@ def signer_from_text(key: SecretStr, *, variable: str, learn: Callable[[bytes], 
     return LocalSigner(raw)
 
 
-def signer_from_keystore(path: Path, *, passphrase_fd: int | None, learn: Callable[[bytes | str], None]) -> LocalSigner:
+async def signer_from_keystore(
+    path: Path, *, passphrase_fd: int | None, learn: Callable[[bytes | str], None]
+) -> LocalSigner:
     """Unlock a keystore v3 file with a passphrase from a file descriptor, or asked for at the terminal.
 
     `learn` is told what may not be told: the passphrase and the key.
 
     :raises BadKeyError: the file cannot be read, is open to others, or is not unlocked by that.
     """
-    sealed = _read(path)
-    phrase = _asked(path) if passphrase_fd is None else _from_descriptor(passphrase_fd)
+    sealed = await asyncio.to_thread(_read, path)
+    phrase = await (asked_for(path) if passphrase_fd is None else from_descriptor(passphrase_fd))
     learn(phrase.decode(errors="replace"))
-    key = unlock(sealed, phrase)
+    key = await asyncio.to_thread(unlock, sealed, phrase)
     learn(key)
     signer = LocalSigner(key)
     if (named := _named_address(sealed)) not in {"", signer.address}:
-        raise BadKeyError(f"{path}: the key is of another address than it names, {named}")
+        raise BadKeyError(f"LIVE_KEYSTORE={path} is of another address than it names, {named}")
     return signer
 
 
@@ -127,24 +129,9 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise BadKeyError(f"{path} can be read by others; accepted: a file of mode 0600")
+                raise BadKeyError(f"LIVE_KEYSTORE={path} can be read by others; accepted: a file of mode 0600")
             if facts.st_uid != os.geteuid():
-                raise BadKeyError(f"{path} belongs to another user")
+                raise BadKeyError(f"LIVE_KEYSTORE={path} belongs to another user; accepted: a file of your own")
             return file.read(KEYSTORE_BYTES_MAX)
     except OSError as error:
-        raise BadKeyError(f"{path} cannot be read ({error.strerror})") from None
-
-
-def _from_descriptor(descriptor: int) -> bytes:
-    """Read a passphrase to the end of its line, and close the descriptor."""
-    try:
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(PASSPHRASE_BYTES_MAX).partition(b"\n")[0].rstrip(b"\r")
-    except OSError as error:
-        raise BadKeyError(f"LIVE_PASSPHRASE_FD={descriptor} cannot be read ({error.strerror})") from None
-
-
-def _asked(path: Path) -> bytes:
-    if not sys.stdin.isatty():
-        raise BadKeyError("there is no terminal to ask for the passphrase; set LIVE_PASSPHRASE_FD")
-    return getpass.getpass(f"Passphrase of {path}: ").encode()
+        raise BadKeyError(f"LIVE_KEYSTORE={path} cannot be read ({error.strerror})") from None
