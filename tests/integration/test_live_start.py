@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, make_url
 
 from copytrade.adapters.live.lock import account_lock
 from copytrade.adapters.sql.durability import weakness
@@ -162,7 +162,7 @@ SPOILT: dict[LiveGateName, tuple[Spoil, str]] = {
 }
 
 
-def test_the_gates_that_are_shut_here_are_all_but_the_database() -> None:
+def test_the_gates_that_are_shut_here_are_all_but_the_database_which_has_a_test_of_its_own() -> None:
     assert set(SPOILT) == set(LiveGateName) - {LiveGateName.DATABASE}
 
 
@@ -241,6 +241,21 @@ def test_a_key_in_another_process_opens_the_gates_too(sound: Ready) -> None:
     assert seen.returncode == 0, seen.stdout + seen.stderr
     assert gone.returncode == 2
     assert "no signer there" in gone.stderr
+
+
+def test_a_database_that_forgets_shuts_its_gate(sound: Ready, postgres_database: str) -> None:
+    leader = sound.world.leaders[0]["address"]
+    environment = sound.environment | {"DATABASE_URL": postgres_database, "LEADERS": leader}
+    for words in (("db", "upgrade"), ("leaders", "add", leader), ("leaders", "set", leader, "--live-allowed")):
+        assert copytrade(*words, environment=environment, folder=sound.folder).returncode == 0
+    url = make_url(postgres_database).update_query_dict({"options": "-csynchronous_commit=off"})
+    forgets = environment | {"DATABASE_URL": url.render_as_string(hide_password=False)}
+
+    ended = copytrade("run", "--for", "5", environment=forgets, folder=sound.folder)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("copytrade: live gate DATABASE: PostgreSQL runs with "), ended.stderr
+    assert "keeps what it commits" in ended.stderr
 
 
 @contextmanager
