@@ -144,6 +144,27 @@ def test_a_rate_limit_is_obeyed_for_as_long_as_it_says() -> None:
     live(story)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_rate_limit_of_looking_or_cancelling_is_obeyed_too(method: str) -> None:
+    async def story(life: Life) -> None:
+        attempt = await life.trade(limit_price=micro("0.45"), ttl_ms=2_000)
+        await asyncio.sleep(1)
+        target = {"GET": "GET /data", "DELETE": "DELETE /order"}[method]
+        await life.floor.control("trouble", kind="status", target=target, status=429, body="", retry_after=7)
+        before = asked(life, method)
+        await asyncio.sleep(6)
+        assert asked(life, method) == before + 1
+        await asyncio.sleep(15)
+        assert asked(life, method) > before + 1
+        assert (await life.now(attempt.id)).status is AttemptStatus.CANCELED
+
+    live(story)
+
+
+def asked(life: Life, method: str) -> int:
+    return sum(one.startswith(method) for one in life.wire.requests)
+
+
 def test_our_own_limit_is_below_the_venues_and_nothing_waits_for_it() -> None:
     async def story(life: Life) -> None:
         await life.floor.control("limits", enforced=True, orders=[40, 60])
