@@ -13,6 +13,7 @@ from copytrade.domain.attempts import FINAL_SETTLEMENTS, AttemptStatus, Executio
 from copytrade.domain.fees import sweep_fees_down
 from copytrade.domain.ids import execution_fill_id
 from copytrade.domain.matching import Match
+from copytrade.domain.venue_orders import SECOND_MS
 from copytrade.ports.execution import Executed, NotSentError
 from copytrade.ports.order_logs import OrderLogsUnavailableError
 from copytrade.ports.venue_account import VenueUnavailableError
@@ -245,7 +246,7 @@ class Following:
             self._note("SETTLEMENT_CONTRADICTED", {"trade": trade.key, "tx_hash": on_chain.tx_hash})
             return
         fee = self._fee(trade) if on_chain is None else on_chain.fee
-        fill = self._fill(trade, attempt, fee=fee)
+        fill = self._fill(trade, attempt, fee=fee, known_ms=self._clock.now_ms())
         await self.events.put(Executed(fill=fill, at_ms=self._clock.now_ms()))
 
     async def _on_chain(self, trade: OwnTrade) -> OrderLog | None:
@@ -288,7 +289,7 @@ class Following:
         return bool(late)
 
     @staticmethod
-    def _fill(trade: OwnTrade, attempt: ExecutionAttempt, *, fee: Usdc) -> ExecutionFill:
+    def _fill(trade: OwnTrade, attempt: ExecutionAttempt, *, fee: Usdc, known_ms: Millis) -> ExecutionFill:
         return ExecutionFill(
             id=execution_fill_id(attempt.account_id, trade.key),
             attempt_id=attempt.id,
@@ -302,7 +303,7 @@ class Following:
             fee_usdc=fee,
             liquidity=trade.liquidity,
             settlement=trade.settlement,
-            fill_at_ms=trade.matched_ms,
+            fill_at_ms=_matched_at(trade.matched_ms, known_ms=known_ms),
         )
 
     def _fee(self, trade: OwnTrade) -> Usdc:
@@ -311,3 +312,8 @@ class Following:
         if trade.liquidity is Liquidity.MAKER or market is None:
             return 0
         return sum(sweep_fees_down(market.fees, trade.met or (Match(trade.price, trade.shares),)))
+
+
+def _matched_at(told_ms: Millis, *, known_ms: Millis) -> Millis:
+    """Return when a trade was matched: of a second that the venue tells as a whole, when it was known, or its end."""
+    return told_ms if told_ms % SECOND_MS else max(told_ms, min(known_ms, told_ms + SECOND_MS - 1))

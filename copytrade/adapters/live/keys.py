@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import hmac
 import os
+import re
 import resource
 import stat
 import sys
@@ -30,6 +31,7 @@ KEYSTORE_BYTES_MAX: Final = 64 * 1024
 SCRYPT_MEMORY_MAX: Final = 512 * 2**20
 _ROUNDS_MAX: Final = 10_000_000
 _PR_SET_DUMPABLE: Final = 4
+_IV: Final = re.compile(f"[0-9a-fA-F]{{1,{2 * AES.block_size}}}")
 
 
 def harden_process() -> None:
@@ -106,10 +108,10 @@ def unlock(sealed: bytes, passphrase: bytes) -> bytes:
 
 
 def _start(written: str) -> int:
-    start = bytes.fromhex(written)
-    if len(start) != AES.block_size:
+    """Read where the cipher starts; wallet programs leave zeros away at the front."""
+    if _IV.fullmatch(written) is None:
         raise ValueError("iv")
-    return int.from_bytes(start)
+    return int(written, 16)
 
 
 def _derive(kind: str, given: dict[str, Any], passphrase: bytes) -> bytes:

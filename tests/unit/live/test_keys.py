@@ -178,7 +178,17 @@ def test_a_keystore_with_a_field_changed_is_refused(data: st.DataObject) -> None
         unlock(json.dumps(store).encode(), PASSPHRASE.encode())
 
 
-@pytest.mark.parametrize("start", ["", "-1", "0x01", "00", "ff" * 20, "zz" * 16, None, 7])
+@pytest.mark.parametrize("zeros", [1, 2, 15, 16])
+def test_a_keystore_whose_cipher_starts_with_zeros_is_unlocked(zeros: int) -> None:
+    """The library that writes keystores here leaves them away."""
+    with mock.patch("eth_keyfile.keyfile.Random.get_random_bytes", lambda count: bytes(zeros).ljust(count, b"\7")):
+        store = a_keystore()
+
+    assert len(store["crypto"]["cipherparams"]["iv"]) < 32
+    assert unlock(json.dumps(store).encode(), PASSPHRASE.encode()).hex() == KEY[2:]
+
+
+@pytest.mark.parametrize("start", ["", "-1", "0x01", "ff" * 20, "zz" * 16, None, 7])
 def test_a_keystore_whose_cipher_starts_nowhere_is_refused(start: Any) -> None:
     store = a_keystore()
     store["crypto"]["cipherparams"]["iv"] = start
