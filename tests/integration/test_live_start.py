@@ -207,6 +207,22 @@ def test_with_every_condition_status_is_ready(sound: Ready) -> None:
     assert KEY[2:] not in seen.stdout + seen.stderr
 
 
+def test_the_doctor_looks_at_what_real_orders_need(sound: Ready) -> None:
+    shut = told("account", {"wallet": WALLET, "approve": "none"}, {"wallet": WALLET, "approve": "all"})
+    seen = [copytrade("doctor", environment=sound.environment, folder=sound.folder)]
+    with account_lock(f"live-{WALLET}", folder=sound.folder):
+        seen.append(copytrade("doctor", environment=sound.environment, folder=sound.folder))
+    with ExitStack() as undo:
+        seen.append(copytrade("doctor", environment=shut(sound, undo), folder=sound.folder))
+
+    lines = [next(line for line in one.stdout.splitlines() if "live gate" in line) for one in seen]
+    assert lines[0].split() == f"OK live gates all {len(LiveGateName)} are open".split()
+    assert lines[1].endswith("are open, a worker trades the account")
+    assert lines[2].startswith("FAILED")
+    assert "live gate ALLOWANCES: the wallet lets" in lines[2]
+    assert seen[2].returncode == 1
+
+
 def test_the_lock_of_an_account_is_held_once_and_can_be_had_again(tmp_path: Path) -> None:
     with account_lock("live-me", folder=tmp_path) as first, account_lock("live-me", folder=tmp_path) as second:
         assert (first, second) == (True, False)
