@@ -73,6 +73,7 @@ class Comparison:
         self._started_ms = clock.now_ms()
         self._suspected: dict[str, frozenset[Difference]] = {}
         """By who was asked, what the last comparison with him found."""
+        self._has_venue_told = False
         self._paged: dict[str, None] = {}
 
     async def run(self) -> None:
@@ -106,12 +107,17 @@ class Comparison:
 
     async def _with_venue(self, now_ms: Millis) -> Sequence[Difference]:
         # The venue first: what it has, the ledger had before.
+        self._has_venue_told = False
         open_orders = await self._venue.open_orders()
         trades = await self._venue.trades_since(await self._since_ms(now_ms))
+        self._has_venue_told = True
         return await self._differences(open_orders, trades)
 
     async def _with_chain(self) -> Sequence[Difference]:
-        """Hold the ledger to the chain, whatever the venue says: by order, for a log names no trade."""
+        """Hold the ledger to the chain, whatever the venue says: by order, for a log names no trade.
+
+        What is booked comes from the venue: while that does not answer, nothing of it can be missed.
+        """
         traded: Counter[str] = Counter()
         for log in () if self._own_logs is None else await self._own_logs():
             traded[log.order_hash] += log.shares
@@ -120,7 +126,7 @@ class Comparison:
         return [
             Difference(code="MISSED_FILL" if one in booked else "FOREIGN_FILL", order_hash=one)
             for one, shares in traded.items()
-            if one not in booked or shares > booked[one] + DUST
+            if one not in booked or (self._has_venue_told and shares > booked[one] + DUST)
         ]
 
     async def _since_ms(self, now_ms: Millis) -> Millis:

@@ -182,6 +182,23 @@ def test_more_on_the_chain_than_is_booked_stops_everything_once_no_report_of_it_
     live(story, logs=logs)
 
 
+def test_what_the_chain_has_is_not_missed_while_the_venue_cannot_tell_of_it() -> None:
+    logs = FakeLogs()
+
+    async def story(life: Life) -> None:
+        attempt = await life.trade()
+        await quiet(15)
+        logs.of_wallet = [a_log((await life.now(attempt.id)).order_hash or "", shares="30")]
+        await life.floor.control("trouble", kind="status", target="GET /data", status=500, count=9_999)
+        await quiet(120)
+        assert "ACCOUNT_DIFFERS" not in life.noted()
+        await life.floor.control("heal")
+        await quiet(91)
+        assert "ACCOUNT_DIFFERS" in life.noted()
+
+    live(story, logs=logs)
+
+
 def test_without_a_node_the_venue_is_compared_all_the_same() -> None:
     async def story(life: Life) -> None:
         await life.trade()
