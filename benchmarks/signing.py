@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -137,12 +137,19 @@ class Doorstep:
     def __init__(self, venue_url: str) -> None:
         self._venue = urlsplit(venue_url)
         self.first_byte: list[float] = []
+        self._passing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[str]:
         """Listen on a free port of loopback; gives the URL."""
-        async with await asyncio.start_server(self._pass_both, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(self._take, "127.0.0.1", 0) as server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{self._venue.path}"
+        await asyncio.gather(*self._passing)
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing = asyncio.create_task(self._pass_both(reader, writer))
+        self._passing.add(passing)
+        passing.add_done_callback(self._passing.discard)
 
     async def _pass_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, to_there = await asyncio.open_connection(self._venue.hostname, self._venue.port)
@@ -157,6 +164,8 @@ class Doorstep:
                 self.first_byte.append(time.perf_counter())
             writer.write(data)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def an_executor(url: str, http: httpx.AsyncClient, ledger: Ledger, signer: LocalSigner) -> ClobExecutor:

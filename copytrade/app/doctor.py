@@ -15,8 +15,11 @@ import httpx
 from copytrade.app.ledgers import open_database, open_ledger, schema_state
 from copytrade.app.outside import Outside, open_http
 from copytrade.app.sources import POLYGON_CHAIN_ID
+from copytrade.domain.attempts import ExecutionMode
+from copytrade.domain.live_gates import LIVE_GATES, LiveGateName, refusals
 from copytrade.engine.doctor import Check, CheckFailedError
 from copytrade.ports.ledger import LedgerUnavailableError, NoLedgerYetError, SchemaOutdatedError
+from copytrade.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -40,7 +43,12 @@ async def open_checks(settings: Settings) -> AsyncIterator[Sequence[Check]]:
     importlib.import_module("copytrade.adapters.sql.ledger")
     outside = Outside()
     async with open_http(outside) as http:
-        yield [*_own(settings), *_chain(settings, http, outside.clock), *_venue(settings, http, outside.clock)]
+        yield [
+            *_own(settings),
+            *_chain(settings, http, outside.clock),
+            *_venue(settings, http, outside.clock),
+            *_live(settings, outside, http),
+        ]
 
 
 def _own(settings: Settings) -> list[Check]:
@@ -83,6 +91,29 @@ def _venue(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> list[Ch
         Check(name="data api", ask=partial(_data_api, data_api, http)),
         Check(name="rtds", ask=partial(_socket, settings.rtds_ws_url), is_needed=settings.trigger_mode.uses_rtds),
     ]
+
+
+def _live(settings: Settings, outside: Outside, http: httpx.AsyncClient) -> list[Check]:
+    """Look in live mode for what real orders need besides: the key, the caps, balance and allowances among it."""
+    if settings.execution_mode is not ExecutionMode.LIVE:
+        return []
+    return [Check(name="live gates", ask=partial(_gates, settings, outside, http))]
+
+
+async def _gates(settings: Settings, outside: Outside, http: httpx.AsyncClient) -> str:
+    from copytrade.app import live
+
+    try:
+        async with open_ledger(settings) as ledger:
+            facts = await live.look_at_gates(settings, outside, ledger=ledger, http=http)
+    except (ConfigurationError, LedgerUnavailableError, NoLedgerYetError, SchemaOutdatedError) as error:
+        raise CheckFailedError(str(error)) from None
+    # A worker that trades the account is no fault of this machine: one may well be asked about while it runs.
+    runs = facts.asked is not None and not facts.asked.holds_lock
+    shut = [one.line for one in refusals(facts) if not (runs and one.gate is LiveGateName.ALONE)]
+    if shut:
+        raise CheckFailedError("; ".join(shut))
+    return f"all {len(LIVE_GATES)} are open{', a worker trades the account' if runs else ''}"
 
 
 async def _database(settings: Settings) -> str:

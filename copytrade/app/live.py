@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from copytrade.adapters.live.caps import Caps
@@ -23,7 +23,7 @@ from copytrade.app.live_start import asked_facts, configured_facts, require_gate
 from copytrade.app.redacting import process_redaction
 from copytrade.domain.halts import BY_COMPARISON, HaltLevel
 from copytrade.domain.ids import LIVE_ACCOUNT_PREFIX
-from copytrade.domain.live_gates import LiveGateName, Unknown, refusals
+from copytrade.domain.live_gates import LiveGateName, Refusal, Unknown, refusals
 from copytrade.domain.venue_orders import Account, Exchanges, SignatureType
 from copytrade.engine.comparison import Comparison
 from copytrade.settings import ConfigurationError
@@ -50,15 +50,15 @@ if TYPE_CHECKING:
 async def open_signer(settings: Settings) -> Signer:
     """Take the key from where the settings say, and close this process to others.
 
-    :raises ConfigurationError: there is no key to be had there.
+    :raises ConfigurationError: there is no key to be had there; the text names the gate.
     """
     try:
         harden_process()
         if settings.live_signer_socket is not None:
             return await signer_at(settings.live_signer_socket)
         return await open_own_key(settings)
-    except BadKeyError as error:
-        raise ConfigurationError(str(error)) from None
+    except (BadKeyError, ConfigurationError) as error:
+        raise ConfigurationError(Refusal(LiveGateName.KEY_SOURCE, str(error)).line) from None
 
 
 async def open_own_key(settings: Settings) -> LocalSigner:
@@ -68,11 +68,8 @@ async def open_own_key(settings: Settings) -> LocalSigner:
     """
     try:
         if settings.live_keystore is not None:
-            return await asyncio.to_thread(
-                signer_from_keystore,
-                settings.live_keystore,
-                passphrase_fd=settings.live_passphrase_fd,
-                learn=process_redaction().learn,
+            return await signer_from_keystore(
+                settings.live_keystore, passphrase_fd=settings.live_passphrase_fd, learn=process_redaction().learn
             )
         if settings.live_private_key is not None:
             return signer_from_text(
@@ -227,7 +224,9 @@ def compared(
     async def halt(why: str) -> None:
         await halts.halt(BY_COMPARISON, level=HaltLevel.ALL, why=why)
 
-    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt)
+    logs, wallet = executor.following.logs, executor.clob.account.wallet
+    own_logs = None if logs is None else partial(logs.logs_of_wallet, wallet)
+    return Comparison(ledger=ledger, venue=executor.clob, notes=notes, clock=clock, halt=halt, own_logs=own_logs)
 
 
 def heartbeat(

@@ -188,8 +188,13 @@ def rules_of(leader: Leader | None, general: CopyRules) -> CopyRules:
     return replace(general, **own) if own else general
 
 
-def contradiction(price_min: Price | None, price_max: Price | None) -> str | None:
-    """Return what no price could satisfy, as one line for a person; None where there is no such thing."""
+def contradiction(price_min: Price | None, price_max: Price | None, *, whose: str = "") -> str | None:
+    """Return what no price could satisfy, as one line for a person; None where there is no such thing.
+
+    `whose` is how the names of the two variables begin.
+    """
     if price_min is None or price_max is None or price_min <= price_max:
         return None
-    return f"PRICE_MIN is {format_micro(price_min)}; accepted: PRICE_MAX ({format_micro(price_max)}) or less"
+    return (
+        f"{whose}PRICE_MIN is {format_micro(price_min)}; accepted: {whose}PRICE_MAX ({format_micro(price_max)}) or less"
+    )

@@ -1,23 +1,27 @@
-"""While live: the account as the venue has it against the ledger. What the ledger does not hold stops all orders."""
+"""While live: the account as venue and chain have it against the ledger. What that does not hold stops all orders."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from copytrade.domain.attempts import OPEN_STATUSES, Settlement
+from copytrade.domain.booking import DUST
+from copytrade.ports.order_logs import OrderLogsUnavailableError
 from copytrade.ports.venue_account import VenueUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from copytrade.domain.attempts import ExecutionFill
     from copytrade.domain.units import Millis
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
+    from copytrade.ports.order_logs import OrderLog
     from copytrade.ports.venue_account import VenueAccount, VenueTrade
 
 INTERVAL_MS: Final[Millis] = 30_000
@@ -31,7 +35,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Something in which the venue and the ledger differ: a code, and which order or trade."""
+    """Something in which venue or chain and the ledger differ: a code, and which order or trade."""
 
     code: str
     order_hash: str
@@ -47,16 +51,29 @@ class Comparison:
     """Compares every 30 s. One that cannot be made proves nothing, and is noted."""
 
     def __init__(
-        self, *, ledger: Ledger, venue: VenueAccount, notes: Notes, clock: Clock, halt: Callable[[str], Awaitable[None]]
+        self,
+        *,
+        ledger: Ledger,
+        venue: VenueAccount,
+        notes: Notes,
+        clock: Clock,
+        halt: Callable[[str], Awaitable[None]],
+        own_logs: Callable[[], Awaitable[Sequence[OrderLog]]] | None = None,
     ) -> None:
-        """Wait for `halt` with the reason as soon as the ledger lacks something of the account."""
+        """Wait for `halt` with the reason as soon as the ledger lacks something of the account.
+
+        `own_logs` returns what the chain has of the account lately, where a node is known.
+        """
         self._ledger = ledger
         self._venue = venue
         self._notes = notes
         self._clock = clock
         self._halt = halt
+        self._own_logs = own_logs
         self._started_ms = clock.now_ms()
-        self._suspected: frozenset[Difference] = frozenset()
+        self._suspected: dict[str, frozenset[Difference]] = {}
+        """By who was asked, what the last comparison with him found."""
+        self._has_venue_told = False
         self._paged: dict[str, None] = {}
 
     async def run(self) -> None:
@@ -68,20 +85,49 @@ class Comparison:
     async def compare(self) -> tuple[Difference, ...]:
         """Compare once, and return what is proved to differ."""
         now_ms = self._clock.now_ms()
-        try:
-            # The venue first: what it has, the ledger had before.
-            open_orders = await self._venue.open_orders()
-            trades = await self._venue.trades_since(await self._since_ms(now_ms))
-        except VenueUnavailableError as error:
-            self._notes.take("NOT_COMPARED", {"why": str(error)})
-            return ()
-        found = await self._differences(open_orders, trades)
-        proved = tuple(one for one in found if one.is_certain or one in self._suspected)
-        self._suspected = frozenset(found)
+        proved = [
+            *await self._proved("venue", self._with_venue(now_ms)),
+            *await self._proved("chain", self._with_chain()),
+        ]
         for difference in proved:
             await self._page(difference)
         await self._page_late(now_ms)
-        return proved
+        return tuple(proved)
+
+    async def _proved(self, who: str, asked: Awaitable[Sequence[Difference]]) -> Sequence[Difference]:
+        """Return what is certain, or was found the last time too."""
+        try:
+            found = await asked
+        except (VenueUnavailableError, OrderLogsUnavailableError) as error:
+            self._notes.take("NOT_COMPARED", {"why": str(error)})
+            return ()
+        before = self._suspected.get(who, frozenset())
+        self._suspected[who] = frozenset(found)
+        return [one for one in found if one.is_certain or one in before]
+
+    async def _with_venue(self, now_ms: Millis) -> Sequence[Difference]:
+        # The venue first: what it has, the ledger had before.
+        self._has_venue_told = False
+        open_orders = await self._venue.open_orders()
+        trades = await self._venue.trades_since(await self._since_ms(now_ms))
+        self._has_venue_told = True
+        return await self._differences(open_orders, trades)
+
+    async def _with_chain(self) -> Sequence[Difference]:
+        """Hold the ledger to the chain, whatever the venue says: by order, for a log names no trade.
+
+        What is booked comes from the venue: while that does not answer, nothing of it can be missed.
+        """
+        traded: Counter[str] = Counter()
+        for log in () if self._own_logs is None else await self._own_logs():
+            traded[log.order_hash] += log.shares
+        attempts = await self._ledger.attempts_of_orders(traded.keys()) if traded else ()
+        booked = {attempt.order_hash: attempt.filled_shares for attempt in attempts}
+        return [
+            Difference(code="MISSED_FILL" if one in booked else "FOREIGN_FILL", order_hash=one)
+            for one, shares in traded.items()
+            if one not in booked or (self._has_venue_told and shares > booked[one] + DUST)
+        ]
 
     async def _since_ms(self, now_ms: Millis) -> Millis:
         orders = await self._ledger.orders_since(self._venue.account_id, now_ms - LOOK_BACK_MS)

@@ -104,7 +104,9 @@ def check_together(settings: Settings) -> None:
         raise ConfigurationError(
             f"QUOTE_STALE_MS is {settings.quote_stale_ms}; accepted: QUOTE_FRESH_MS ({settings.quote_fresh_ms}) or more"
         )
-    if (impossible := contradiction(settings.price_min, settings.price_max)) is not None:
+    copied = contradiction(settings.price_min, settings.price_max)
+    signed = contradiction(settings.live_signer_price_min, settings.live_signer_price_max, whose="LIVE_SIGNER_")
+    if (impossible := copied or signed) is not None:
         raise ConfigurationError(impossible)
     if (too_short := ttl_contradiction(settings.order_type, settings.order_ttl_ms)) is not None:
         raise ConfigurationError(too_short)

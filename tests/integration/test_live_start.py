@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, make_url
 
 from copytrade.adapters.live.lock import account_lock
 from copytrade.adapters.sql.durability import weakness
@@ -162,7 +162,7 @@ SPOILT: dict[LiveGateName, tuple[Spoil, str]] = {
 }
 
 
-def test_the_gates_that_are_shut_here_are_all_but_the_database() -> None:
+def test_the_gates_that_are_shut_here_are_all_but_the_database_which_has_a_test_of_its_own() -> None:
     assert set(SPOILT) == set(LiveGateName) - {LiveGateName.DATABASE}
 
 
@@ -182,12 +182,45 @@ def test_without_its_condition_the_start_is_refused_by_that_gate(gate: LiveGateN
     assert sound.world.control("posts") == []
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"LIVE_KEYSTORE": "none.json"}, "LIVE_KEYSTORE=none.json cannot be read (No such file or directory)"),
+        ({"LIVE_PRIVATE_KEY": "abc"}, "LIVE_PRIVATE_KEY is no private key; accepted: 0x and 64 hex digits"),
+        ({"LIVE_SIGNER_SOCKET": "none"}, "LIVE_SIGNER_SOCKET=none: no signer there"),
+    ],
+    ids=str,
+)
+def test_a_key_that_cannot_be_had_is_a_gate_that_is_shut(source: dict[str, str], said: str, sound: Ready) -> None:
+    environment = sound.environment | {"LIVE_PRIVATE_KEY": ""} | source
+    ended = copytrade("live", "status", environment=environment, folder=sound.folder)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"copytrade: live gate KEY_SOURCE: {said}")
+
+
 def test_with_every_condition_status_is_ready(sound: Ready) -> None:
     seen = copytrade("live", "status", environment=sound.environment, folder=sound.folder)
 
     assert seen.returncode == 0, seen.stdout + seen.stderr
     assert f"configuration hash: {sound.environment['LIVE_CONFIRM']}" in seen.stdout
     assert KEY[2:] not in seen.stdout + seen.stderr
+
+
+def test_the_doctor_looks_at_what_real_orders_need(sound: Ready) -> None:
+    shut = told("account", {"wallet": WALLET, "approve": "none"}, {"wallet": WALLET, "approve": "all"})
+    seen = [copytrade("doctor", environment=sound.environment, folder=sound.folder)]
+    with account_lock(f"live-{WALLET}", folder=sound.folder):
+        seen.append(copytrade("doctor", environment=sound.environment, folder=sound.folder))
+    with ExitStack() as undo:
+        seen.append(copytrade("doctor", environment=shut(sound, undo), folder=sound.folder))
+
+    lines = [next(line for line in one.stdout.splitlines() if "live gate" in line) for one in seen]
+    assert lines[0].split() == f"OK live gates all {len(LiveGateName)} are open".split()
+    assert lines[1].endswith("are open, a worker trades the account")
+    assert lines[2].startswith("FAILED")
+    assert "live gate ALLOWANCES: the wallet lets" in lines[2]
+    assert seen[2].returncode == 1
 
 
 def test_the_lock_of_an_account_is_held_once_and_can_be_had_again(tmp_path: Path) -> None:
@@ -224,6 +257,21 @@ def test_a_key_in_another_process_opens_the_gates_too(sound: Ready) -> None:
     assert seen.returncode == 0, seen.stdout + seen.stderr
     assert gone.returncode == 2
     assert "no signer there" in gone.stderr
+
+
+def test_a_database_that_forgets_shuts_its_gate(sound: Ready, postgres_database: str) -> None:
+    leader = sound.world.leaders[0]["address"]
+    environment = sound.environment | {"DATABASE_URL": postgres_database, "LEADERS": leader}
+    for words in (("db", "upgrade"), ("leaders", "add", leader), ("leaders", "set", leader, "--live-allowed")):
+        assert copytrade(*words, environment=environment, folder=sound.folder).returncode == 0
+    url = make_url(postgres_database).update_query_dict({"options": "-csynchronous_commit=off"})
+    forgets = environment | {"DATABASE_URL": url.render_as_string(hide_password=False)}
+
+    ended = copytrade("run", "--for", "5", environment=forgets, folder=sound.folder)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("copytrade: live gate DATABASE: PostgreSQL runs with "), ended.stderr
+    assert "keeps what it commits" in ended.stderr
 
 
 @contextmanager

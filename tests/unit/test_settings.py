@@ -195,11 +195,13 @@ def test_what_is_wrong_in_a_file_of_latencies_is_said_and_nothing_of_it_is_shown
     assert "hush" not in str(refused.value)
 
 
-def test_a_price_band_that_no_price_satisfies_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PRICE_MIN", "0.9")
-    monkeypatch.setenv("PRICE_MAX", "0.1")
+@pytest.mark.parametrize("whose", ["", "LIVE_SIGNER_"])
+def test_a_price_band_that_no_price_satisfies_is_refused(whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{whose}PRICE_MIN", "0.9")
+    monkeypatch.setenv(f"{whose}PRICE_MAX", "0.1")
+    said = rf"^{whose}PRICE_MIN is 0.90; accepted: {whose}PRICE_MAX \(0.10\) or less"
 
-    with pytest.raises(ConfigurationError, match=r"PRICE_MIN is 0.90; accepted: PRICE_MAX \(0.10\) or less"):
+    with pytest.raises(ConfigurationError, match=said):
         load()
 
 

@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 PAGES_MAX: Final = 200
 """Pages of orders or trades that are read for one question; more is an error, never a part of the truth."""
 LAST_CURSOR: Final = "LTE="
+REST_MS: Final[Millis] = 1_000
+"""How long nothing of a kind is asked after HTTP 429, where the venue does not say how long."""
+REST_MS_MAX: Final[Millis] = 60_000
 LEAD_MS: Final[Millis] = 60_000
 """How much earlier than asked trades are read from: the venue's clock is not ours, and it counts in seconds."""
+_TOO_MANY: Final = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +91,8 @@ class ClobAccount(VenueAccount):
 
         :raises VenueUnavailableError: nobody knows whether it is.
         """
-        await self._cancels.wait()
-        answer = await self._call("DELETE", "/order", body=msgspec.json.encode({"orderID": order_hash}))
+        body = msgspec.json.encode({"orderID": order_hash})
+        answer = await self._call("DELETE", "/order", body=body, bucket=self._cancels)
         canceled = answer.body.get("canceled") if isinstance(answer.body, dict) else None
         return isinstance(canceled, list) and order_hash in {str(one).lower() for one in canceled}
 
@@ -97,8 +101,8 @@ class ClobAccount(VenueAccount):
 
         :raises VenueUnavailableError: nobody knows whether they are.
         """
-        await self._cancels.wait()
-        await self._call("DELETE", "/orders", body=msgspec.json.encode(list(order_hashes)))
+        body = msgspec.json.encode(list(order_hashes))
+        await self._call("DELETE", "/orders", body=body, bucket=self._cancels)
 
     async def beat(self, heartbeat_id: str) -> Beat:
         """Send a heartbeat, "" for the first one; from then on the venue waits for the next.
@@ -182,8 +186,7 @@ class ClobAccount(VenueAccount):
         raise VenueUnavailableError(f"{path}: more than {PAGES_MAX} pages")
 
     async def _read(self, path: str, *, query: str = "", accepts: frozenset[int] = frozenset()) -> Answer:
-        await self._reads.wait()
-        return await self._call("GET", path, query=query, accepts=accepts)
+        return await self._call("GET", path, query=query, accepts=accepts, bucket=self._reads)
 
     async def _call(
         self,
@@ -193,13 +196,18 @@ class ClobAccount(VenueAccount):
         query: str = "",
         body: bytes | None = None,
         accepts: frozenset[int] = frozenset(),
+        bucket: Bucket | None = None,
     ) -> Answer:
+        if bucket is not None:
+            await bucket.wait()
         try:
             answer = await self._transport.call(
                 method, path, query="" if query == "?" else query, body=None if body is None else lambda _: body
             )
         except (NeverLeft, NoAnswer, BadCredentialsError, SigningRefusedError) as error:
             raise VenueUnavailableError(str(error)) from None
+        if bucket is not None and answer.status == _TOO_MANY:
+            bucket.drain(min(answer.retry_after_ms or REST_MS, REST_MS_MAX))
         if not answer.is_json or (answer.status != 200 and answer.status not in accepts):
             raise VenueUnavailableError(f"{method} {path.partition('/0x')[0]}: HTTP {answer.status} {answer.text}")
         return answer

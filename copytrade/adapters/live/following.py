@@ -13,6 +13,7 @@ from copytrade.domain.attempts import FINAL_SETTLEMENTS, AttemptStatus, Executio
 from copytrade.domain.fees import sweep_fees_down
 from copytrade.domain.ids import execution_fill_id
 from copytrade.domain.matching import Match
+from copytrade.domain.venue_orders import SECOND_MS
 from copytrade.ports.execution import Executed, NotSentError
 from copytrade.ports.order_logs import OrderLogsUnavailableError
 from copytrade.ports.venue_account import VenueUnavailableError
@@ -76,7 +77,7 @@ class Following:
         self._market_of = market_of
         self._clock = clock
         self._note = note
-        self._logs = logs
+        self.logs = logs
         self._unread: set[str] = set()
         self._has_read_trades = False
         self._healing = asyncio.Lock()
@@ -177,10 +178,10 @@ class Following:
 
     async def _is_proved(self, order: WorkingOrder, done: OrderDone) -> bool:
         """Tell whether the chain, too, has nothing of an order that is about to be given up for lost."""
-        if self._logs is None or done.status is not AttemptStatus.FAILED:
+        if self.logs is None or done.status is not AttemptStatus.FAILED:
             return True
         try:
-            if not await self._logs.logs_of(order.order_hash):
+            if not await self.logs.logs_of(order.order_hash):
                 return True
         except OrderLogsUnavailableError as error:
             _log.warning("live.chain_unread", order_hash=order.order_hash, why=str(error))
@@ -245,16 +246,16 @@ class Following:
             self._note("SETTLEMENT_CONTRADICTED", {"trade": trade.key, "tx_hash": on_chain.tx_hash})
             return
         fee = self._fee(trade) if on_chain is None else on_chain.fee
-        fill = self._fill(trade, attempt, fee=fee)
+        fill = self._fill(trade, attempt, fee=fee, known_ms=self._clock.now_ms())
         await self.events.put(Executed(fill=fill, at_ms=self._clock.now_ms()))
 
     async def _on_chain(self, trade: OwnTrade) -> OrderLog | None:
         """Return the log of a trade that is over, None where there is none or nobody to ask."""
-        if self._logs is None or not trade.tx_hash:
+        if self.logs is None or not trade.tx_hash:
             return None
         try:
             async with asyncio.timeout(CHAIN_WAIT_MS / 1_000):
-                logs = await self._logs.logs_of(trade.order_hash)
+                logs = await self.logs.logs_of(trade.order_hash)
         except (OrderLogsUnavailableError, TimeoutError) as error:
             _log.warning("live.chain_unread", trade=trade.key, why=str(error) or "no answer in time")
             return None
@@ -288,7 +289,7 @@ class Following:
         return bool(late)
 
     @staticmethod
-    def _fill(trade: OwnTrade, attempt: ExecutionAttempt, *, fee: Usdc) -> ExecutionFill:
+    def _fill(trade: OwnTrade, attempt: ExecutionAttempt, *, fee: Usdc, known_ms: Millis) -> ExecutionFill:
         return ExecutionFill(
             id=execution_fill_id(attempt.account_id, trade.key),
             attempt_id=attempt.id,
@@ -302,7 +303,7 @@ class Following:
             fee_usdc=fee,
             liquidity=trade.liquidity,
             settlement=trade.settlement,
-            fill_at_ms=trade.matched_ms,
+            fill_at_ms=_matched_at(trade.matched_ms, known_ms=known_ms),
         )
 
     def _fee(self, trade: OwnTrade) -> Usdc:
@@ -311,3 +312,8 @@ class Following:
         if trade.liquidity is Liquidity.MAKER or market is None:
             return 0
         return sum(sweep_fees_down(market.fees, trade.met or (Match(trade.price, trade.shares),)))
+
+
+def _matched_at(told_ms: Millis, *, known_ms: Millis) -> Millis:
+    """Return when a trade was matched: of a second that the venue tells as a whole, when it was known, or its end."""
+    return told_ms if told_ms % SECOND_MS else max(told_ms, min(known_ms, told_ms + SECOND_MS - 1))

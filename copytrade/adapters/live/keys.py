@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
-import getpass
 import hashlib
 import hmac
 import os
+import re
 import resource
 import stat
 import sys
@@ -17,6 +18,7 @@ import msgspec
 from Crypto.Cipher import AES
 from Crypto.Util import Counter
 
+from copytrade.adapters.live.passphrase import asked_for, from_descriptor
 from copytrade.adapters.live.signer import KEY_BYTES, BadKeyError, LocalSigner
 from copytrade.adapters.live.typed_data import keccak256
 
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 KEYSTORE_BYTES_MAX: Final = 64 * 1024
-PASSPHRASE_BYTES_MAX: Final = 4_096
 SCRYPT_MEMORY_MAX: Final = 512 * 2**20
 _ROUNDS_MAX: Final = 10_000_000
 _PR_SET_DUMPABLE: Final = 4
+_IV: Final = re.compile(f"[0-9a-fA-F]{{1,{2 * AES.block_size}}}")
 
 
 def harden_process() -> None:
@@ -57,19 +59,30 @@ def signer_from_text(key: SecretStr, *, variable: str, learn: Callable[[bytes], 
     return LocalSigner(raw)
 
 
-def signer_from_keystore(path: Path, *, passphrase_fd: int | None, learn: Callable[[bytes | str], None]) -> LocalSigner:
+async def signer_from_keystore(
+    path: Path, *, passphrase_fd: int | None, learn: Callable[[bytes | str], None]
+) -> LocalSigner:
     """Unlock a keystore v3 file with a passphrase from a file descriptor, or asked for at the terminal.
 
     `learn` is told what may not be told: the passphrase and the key.
 
     :raises BadKeyError: the file cannot be read, is open to others, or is not unlocked by that.
     """
-    sealed = _read(path)
-    phrase = _asked(path) if passphrase_fd is None else _from_descriptor(passphrase_fd)
+    sealed = await asyncio.to_thread(_read, path)
+    phrase = await (asked_for(path) if passphrase_fd is None else from_descriptor(passphrase_fd))
     learn(phrase.decode(errors="replace"))
-    key = unlock(sealed, phrase)
+    key = await asyncio.to_thread(unlock, sealed, phrase)
     learn(key)
-    return LocalSigner(key)
+    signer = LocalSigner(key)
+    if (named := _named_address(sealed)) not in {"", signer.address}:
+        raise BadKeyError(f"LIVE_KEYSTORE={path} is of another address than it names, {named}")
+    return signer
+
+
+def _named_address(sealed: bytes) -> str:
+    """Return the address a keystore says it is of, "" where it says none; wallet programs write it without 0x."""
+    named = str(msgspec.json.decode(sealed).get("address") or "").lower().removeprefix("0x")
+    return f"0x{named}" if named else ""
 
 
 def unlock(sealed: bytes, passphrase: bytes) -> bytes:
@@ -83,7 +96,7 @@ def unlock(sealed: bytes, passphrase: bytes) -> bytes:
         if store.get("version") != 3 or crypto["cipher"] != "aes-128-ctr":
             raise BadKeyError("the keystore is not of version 3 with aes-128-ctr")
         cipher_text, mac = bytes.fromhex(crypto["ciphertext"]), bytes.fromhex(crypto["mac"])
-        start = int(crypto["cipherparams"]["iv"], 16)
+        start = _start(crypto["cipherparams"]["iv"])
         derived = _derive(crypto["kdf"], crypto["kdfparams"], passphrase)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError):
         raise BadKeyError("the keystore cannot be read: not a keystore v3") from None
@@ -92,6 +105,13 @@ def unlock(sealed: bytes, passphrase: bytes) -> bytes:
     counter = Counter.new(128, initial_value=start)
     key = AES.new(derived[:16], AES.MODE_CTR, counter=counter).decrypt(cipher_text)
     return key.rjust(KEY_BYTES, bytes(1))
+
+
+def _start(written: str) -> int:
+    """Read where the cipher starts; wallet programs leave zeros away at the front."""
+    if _IV.fullmatch(written) is None:
+        raise ValueError("iv")
+    return int(written, 16)
 
 
 def _derive(kind: str, given: dict[str, Any], passphrase: bytes) -> bytes:
@@ -111,24 +131,9 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise BadKeyError(f"{path} can be read by others; accepted: a file of mode 0600")
+                raise BadKeyError(f"LIVE_KEYSTORE={path} can be read by others; accepted: a file of mode 0600")
             if facts.st_uid != os.geteuid():
-                raise BadKeyError(f"{path} belongs to another user")
+                raise BadKeyError(f"LIVE_KEYSTORE={path} belongs to another user; accepted: a file of your own")
             return file.read(KEYSTORE_BYTES_MAX)
     except OSError as error:
-        raise BadKeyError(f"{path} cannot be read ({error.strerror})") from None
-
-
-def _from_descriptor(descriptor: int) -> bytes:
-    """Read a passphrase to the end of its line, and close the descriptor."""
-    try:
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(PASSPHRASE_BYTES_MAX).partition(b"\n")[0].rstrip(b"\r")
-    except OSError as error:
-        raise BadKeyError(f"LIVE_PASSPHRASE_FD={descriptor} cannot be read ({error.strerror})") from None
-
-
-def _asked(path: Path) -> bytes:
-    if not sys.stdin.isatty():
-        raise BadKeyError("there is no terminal to ask for the passphrase; set LIVE_PASSPHRASE_FD")
-    return getpass.getpass(f"Passphrase of {path}: ").encode()
+        raise BadKeyError(f"LIVE_KEYSTORE={path} cannot be read ({error.strerror})") from None

@@ -25,6 +25,8 @@ RECENT: Final = 3
 SLOW_FACTOR: Final = 2
 SLOW_MS_MIN: Final[Millis] = 1_000
 """Below this an answer is never slow, whatever the baseline."""
+SLOW_MS_MAX: Final[Millis] = 2_000
+"""Above this it always is: a venue that was slow from the start is no baseline."""
 
 
 class Bucket:
@@ -95,5 +97,5 @@ class Latencies:
         usual = sorted(self._known)[len(self._known) // 2] if self._known else took_ms
         self._known.append(took_ms)
         recent = list(self._known)[-RECENT:]
-        limit = max(SLOW_MS_MIN, usual * SLOW_FACTOR)
+        limit = min(SLOW_MS_MAX, max(SLOW_MS_MIN, usual * SLOW_FACTOR))
         return len(recent) == RECENT and all(one > limit for one in recent)

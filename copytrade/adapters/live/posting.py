@@ -57,11 +57,13 @@ class Posting:
 
         :raises NotSentError: they provably did not arrive.
         """
+        begun_ms = self._clock.monotonic_ms()
         try:
             answer = await self._clob.post(order, signature)
         except (NeverLeft, SigningRefusedError) as error:
             raise NotSentError(str(error)) from None
         except NoAnswer as error:
+            self._count(self._clock.monotonic_ms() - begun_ms)
             return Doubt(why=reason("NO_ANSWER", why=str(error)), may_resend=True)
         except BadCredentialsError as error:
             self._door.close(f"UNAUTHORIZED: {error}", for_ms=None)
@@ -80,9 +82,13 @@ class Posting:
                 lets_post_only=code == "POST_ONLY_MODE",
             )
             self._note("VENUE_TAKES_NO_ORDERS", {"why": code, "status": answer.status, "venue": answer.text})
-        if self._latencies.note(answer.took_ms):
-            self._door.close(f"VENUE_SLOW: answers take {answer.took_ms} ms", for_ms=SLOW_PAUSE_MS)
-            self._note("VENUE_SLOW", {"took_ms": answer.took_ms})
+        self._count(answer.took_ms)
         if answer.headers.get("Poly-RateLimit-Remaining") == "0" or answer.headers.get("Poly-RateLimit-Warning"):
             self._clob.rest(1_000)
             _log.warning("live.rate_limit_near", tier=answer.headers.get("Poly-RateLimit-Tier"))
+
+    def _count(self, took_ms: Millis) -> None:
+        """Count how long an answer took, or how long one was waited for that never came."""
+        if self._latencies.note(took_ms):
+            self._door.close(f"VENUE_SLOW: answers take {took_ms} ms", for_ms=SLOW_PAUSE_MS)
+            self._note("VENUE_SLOW", {"took_ms": took_ms})

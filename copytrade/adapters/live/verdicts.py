@@ -45,6 +45,8 @@ _KILLED: Final = (
     ("no orders found to match with fak order", "FAK_NOT_FILLED"),
 )
 _DUPLICATE: Final = ("duplicated", "same order has already been placed", "already exists")
+_CLOSING: Final = frozenset({401, 403, 425, 429, 503})
+"""With these the venue takes no orders now, whatever it says or does not say besides."""
 _WINDOWS: Final = (
     ("matching engine is restarting", "ENGINE_RESTARTING"),
     ("post-only mode", "POST_ONLY_MODE"),
@@ -89,22 +91,32 @@ Verdict = Taken | Refused | Doubt
 
 def verdict_of(answer: Answer, *, order_hash: str) -> Verdict:
     """Judge an answer to `POST /order`."""
+    closes = answer.status in _CLOSING
     if not answer.is_json or not isinstance(answer.body, dict):
-        closes = answer.status == 403
         return Doubt(why=reason("UNREADABLE_ANSWER", status=answer.status), closes=closes, may_resend=not closes)
     text = answer.text
-    if answer.status in {200, 201} and not text:
-        return _taken(answer.body, order_hash)
+    if answer.status in {200, 201} and (not text or _claims_it(answer.body, order_hash)):
+        return _taken(answer.body, order_hash, complaint=text)
     if answer.status in {200, 201, 400} and (refused := _refused(text)) is not None:
         return refused
     return _doubt(answer, text)
 
 
-def _taken(body: dict[str, Any], order_hash: str) -> Verdict:
-    named, word = str(body.get("orderID") or "").lower(), str(body.get("status") or "").lower()
-    if body.get("success") is True and named == order_hash:
+def _claims_it(body: dict[str, Any], order_hash: str) -> bool:
+    """Tell whether the venue says that it has this order."""
+    return body.get("success") is True and _named(body) == order_hash
+
+
+def _named(body: dict[str, Any]) -> str:
+    return str(body.get("orderID") or "").lower()
+
+
+def _taken(body: dict[str, Any], order_hash: str, *, complaint: str) -> Verdict:
+    """Believe a claim that comes without a complaint; with one it contradicts itself."""
+    word = str(body.get("status") or "").lower()
+    if _claims_it(body, order_hash) and not complaint:
         return Taken(word=word)
-    return Doubt(why=reason("UNCLEAR_ANSWER", order_id=named[:80], word=word[:40]))
+    return Doubt(why=reason("UNCLEAR_ANSWER", order_id=_named(body)[:80], word=word[:40], venue=complaint))
 
 
 def _refused(text: str) -> Refused | None:
@@ -128,6 +140,6 @@ def _doubt(answer: Answer, text: str) -> Doubt:
         if words in said and answer.status in {403, 425, 429, 503}:
             why = reason(code, status=answer.status, venue=text)
             return Doubt(why=why, patience_ms=WINDOW_DOUBT_MS, closes=True)
-    closes = answer.status in {401, 403, 425, 429, 503}
+    closes = answer.status in _CLOSING
     why = reason("UNCLEAR_ANSWER", status=answer.status, venue=text)
     return Doubt(why=why, closes=closes, may_resend=not closes and answer.status >= 500)

@@ -125,10 +125,17 @@ class WorkingOrder:
         """Tell whether it rests beyond its time, or was asked to be cancelled."""
         if self.row is not None and self.row.phase in {OrderPhase.MATCHED, OrderPhase.ENDED}:
             return False
-        is_late = now_ms >= self.deadline_ms and self.order_type in {OrderType.GTC, OrderType.POST_ONLY}
+        is_late = now_ms >= self.deadline_ms and self._has_no_end_of_its_own
         if is_late and self.cancelled_for is None:
             self.cancelled_for = reason("TTL_EXPIRED", ttl_ms=self.attempt.ttl_ms)
         return self.cancelled_for is not None and self.is_taken
+
+    @property
+    def _has_no_end_of_its_own(self) -> bool:
+        """Whether it rests until it is cancelled, as one may that the venue lets rest against its type."""
+        if self.order_type.may_rest:
+            return self.order_type is not OrderType.GTD
+        return self.row is not None
 
     def may_be_sent_again(self, now_ms: Millis) -> bool:
         """Tell whether the venue has just said that it has no such order, while it is still wanted."""

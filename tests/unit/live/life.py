@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
@@ -234,7 +235,11 @@ class Life:
         shared = {"executor": self.executor, "notifier": self.notifier, "portfolio": self.portfolio}
         self.execute = Execute(orders=asyncio.Queue(), stopped_by=lambda _: self.halted, **shared, **known)
         self.account = Account(ledger=self.ledger, **shared)
-        self.comparison = Comparison(venue=self.executor.clob, notes=self.notes, halt=self._halt, **known)
+        logs = self.following.logs
+        own_logs = None if logs is None else partial(logs.logs_of_wallet, self.wallet)
+        self.comparison = Comparison(
+            venue=self.executor.clob, notes=self.notes, halt=self._halt, own_logs=own_logs, **known
+        )
 
     async def _halt(self, why: str) -> None:
         self.halted = reason("HALTED", why=why)

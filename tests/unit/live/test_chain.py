@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from copytrade.adapters.polygon.order_logs import open_order_logs
+from copytrade.adapters.polygon.order_logs import OVERLAP_BLOCKS, open_order_logs
 from copytrade.domain.attempts import AttemptStatus, Settlement
 from copytrade.domain.scopes import Scope
 from copytrade.ports.order_logs import OrderLog, OrderLogs, OrderLogsUnavailableError
@@ -27,6 +28,7 @@ class FakeLogs(OrderLogs):
         self.is_there = is_there
         self.trade: Any = None
         self.asked = 0
+        self.of_wallet: list[OrderLog] = []
 
     async def logs_of(self, order_hash: str) -> tuple[OrderLog, ...]:
         self.asked += 1
@@ -35,7 +37,18 @@ class FakeLogs(OrderLogs):
         if self.fee is None:
             return ()
         tx_hash = self.trade() if self.trade else ""
-        return (OrderLog(tx_hash=tx_hash, shares=micro("20"), usdc=micro("10"), fee=micro(self.fee)),)
+        return (a_log(order_hash, tx_hash=tx_hash, fee=self.fee),)
+
+    async def logs_of_wallet(self, wallet: str) -> tuple[OrderLog, ...]:
+        if not self.is_there:
+            raise OrderLogsUnavailableError("polygon: nobody")
+        return tuple(self.of_wallet)
+
+
+def a_log(order_hash: str, *, tx_hash: str = "", shares: str = "20", fee: str = "0") -> OrderLog:
+    return OrderLog(
+        order_hash=order_hash, tx_hash=tx_hash, shares=micro(shares), usdc=micro(shares) // 2, fee=micro(fee)
+    )
 
 
 def test_the_logs_of_an_order_are_found_by_its_hash() -> None:
@@ -53,8 +66,15 @@ def test_the_logs_of_an_order_are_found_by_its_hash() -> None:
         ) as logs:
             (log,) = await logs.logs_of(order_hash)
             assert await logs.logs_of("0x" + "00" * 32) == ()
+            assert await logs.logs_of_wallet(life.wallet) == (log,)
+            assert await logs.logs_of_wallet("0x" + "66" * 20) == ()
+            later = await life.trade("later", limit_price=micro("0.5"))
+            await quiet(20)
+            of_later = await logs.logs_of((await life.now(later.id)).order_hash or "")
+            assert of_later
+            assert await logs.logs_of_wallet(life.wallet) == (log, *of_later)
         await life.stop()
-        (fill,) = life.ledger.executions
+        fill = life.ledger.executions[0]
         assert (log.shares, log.fee) == (fill.shares, fill.fee_usdc)
         assert log.usdc == micro("10")
 
@@ -70,6 +90,8 @@ def test_a_node_that_does_not_answer_proves_nothing() -> None:
         ) as logs:
             with pytest.raises(OrderLogsUnavailableError):
                 await logs.logs_of("0x" + "00" * 32)
+            with pytest.raises(OrderLogsUnavailableError):
+                await logs.logs_of_wallet("0x" + "66" * 20)
 
     run_virtual(lambda: on_floor(story), epoch_ms=NOW_MS)
 
@@ -125,3 +147,90 @@ def test_an_order_is_given_up_for_lost_only_if_the_chain_has_nothing_of_it(
         assert (await life.now(attempt.id)).status is status
 
     live(story, logs=logs)
+
+
+def test_a_fill_of_the_wallet_on_the_chain_that_the_venue_is_silent_about_stops_everything() -> None:
+    logs = FakeLogs()
+
+    async def story(life: Life) -> None:
+        await life.floor.control("trouble", kind="status", target="GET /data/trades", status=500, count=9_999)
+        logs.of_wallet = [a_log("0x" + "f0" * 32)]
+        await quiet(31)
+        assert {"NOT_COMPARED", "ACCOUNT_DIFFERS"} <= set(life.noted())
+        assert life.halted is not None
+        assert "FOREIGN_FILL" in dict(life.halted.numbers)["why"]
+
+    live(story, logs=logs)
+
+
+def test_more_on_the_chain_than_is_booked_stops_everything_once_no_report_of_it_can_be_on_its_way() -> None:
+    logs = FakeLogs()
+
+    async def story(life: Life) -> None:
+        attempt = await life.trade()
+        await quiet(15)
+        order_hash = (await life.now(attempt.id)).order_hash or ""
+        logs.of_wallet = [a_log(order_hash, tx_hash="0x1"), a_log(order_hash, tx_hash="0x2", shares="0.01")]
+        await quiet(60)
+        assert "ACCOUNT_DIFFERS" not in life.noted(), "dust is none"
+        logs.of_wallet.append(a_log(order_hash, tx_hash="0x3", shares="0.01"))
+        await quiet(31)
+        assert "ACCOUNT_DIFFERS" not in life.noted()
+        await quiet(30)
+        assert "ACCOUNT_DIFFERS" in life.noted()
+
+    live(story, logs=logs)
+
+
+def test_what_the_chain_has_is_not_missed_while_the_venue_cannot_tell_of_it() -> None:
+    logs = FakeLogs()
+
+    async def story(life: Life) -> None:
+        attempt = await life.trade()
+        await quiet(15)
+        logs.of_wallet = [a_log((await life.now(attempt.id)).order_hash or "", shares="30")]
+        await life.floor.control("trouble", kind="status", target="GET /data", status=500, count=9_999)
+        await quiet(120)
+        assert "ACCOUNT_DIFFERS" not in life.noted()
+        await life.floor.control("heal")
+        await quiet(91)
+        assert "ACCOUNT_DIFFERS" in life.noted()
+
+    live(story, logs=logs)
+
+
+def test_without_a_node_the_venue_is_compared_all_the_same() -> None:
+    async def story(life: Life) -> None:
+        await life.trade()
+        await asyncio.sleep(1)
+        life.ledger.executions.clear()
+        await quiet(61)
+        assert {"NOT_COMPARED", "ACCOUNT_DIFFERS"} <= set(life.noted())
+
+    live(story, logs=FakeLogs(is_there=False))
+
+
+def test_the_logs_of_a_wallet_are_read_on_from_the_last_time_and_a_little_of_it_again() -> None:
+    async def story(floor: Floor) -> None:
+        asked: list[tuple[int, int]] = []
+        async with open_order_logs(
+            ("http://venue/rpc",), exchanges=EXCHANGES, clock=VirtualClock(), transport=Wire(floor.venue)
+        ) as logs:
+            with mock.patch.object(logs, "_read", _noting(asked)):
+                for _ in range(3):
+                    await logs.logs_of_wallet("0x" + "66" * 20)
+                    await quiet(1_000)
+        heads = [last for _, last in asked]
+        assert [first + OVERLAP_BLOCKS for first, _ in asked] == [heads[0], heads[0], heads[1]]
+        assert heads[0] < heads[1] < heads[2]
+
+    run_virtual(lambda: on_floor(story), epoch_ms=NOW_MS)
+
+
+def _noting(asked: list[tuple[int, int]]) -> Any:
+    async def read(first: int, last: int, topics: object) -> list[Any]:
+        del topics
+        asked.append((first, last))
+        return []
+
+    return read

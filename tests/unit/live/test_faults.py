@@ -89,6 +89,24 @@ def test_nothing_is_sent_while_the_venue_takes_no_orders_nor_afterwards_for_then
     live(story)
 
 
+@pytest.mark.parametrize("body", ["", PAGE])
+@pytest.mark.parametrize("status", [425, 429, 503])
+def test_a_window_is_obeyed_that_says_nothing_but_its_number(status: int, body: str) -> None:
+    async def story(life: Life) -> None:
+        await life.floor.control("trouble", kind="status", status=status, body=body, retry_after=20)
+        await life.trade("first", ttl_ms=60_000)
+        second = await life.trade("second", ttl_ms=60_000)
+        await asyncio.sleep(15)
+        assert dict((await life.now(second.id)).reasons[-1].numbers)["why"].startswith("UNREADABLE_ANSWER")
+        assert len(await posts(life)) == 1
+        await asyncio.sleep(6)
+        third = await life.trade("third")
+        await asyncio.sleep(2)
+        assert (await life.now(third.id)).status is AttemptStatus.FILLED
+
+    live(story)
+
+
 def test_a_window_that_took_the_order_nevertheless_is_found_out() -> None:
     async def story(life: Life) -> None:
         body = {"error": "matching engine is restarting", "retry_after_seconds": 30}
@@ -126,6 +144,27 @@ def test_a_rate_limit_is_obeyed_for_as_long_as_it_says() -> None:
     live(story)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_rate_limit_of_looking_or_cancelling_is_obeyed_too(method: str) -> None:
+    async def story(life: Life) -> None:
+        attempt = await life.trade(limit_price=micro("0.45"), ttl_ms=2_000)
+        await asyncio.sleep(1)
+        target = {"GET": "GET /data", "DELETE": "DELETE /order"}[method]
+        await life.floor.control("trouble", kind="status", target=target, status=429, body="", retry_after=7)
+        before = asked(life, method)
+        await asyncio.sleep(6)
+        assert asked(life, method) == before + 1
+        await asyncio.sleep(15)
+        assert asked(life, method) > before + 1
+        assert (await life.now(attempt.id)).status is AttemptStatus.CANCELED
+
+    live(story)
+
+
+def asked(life: Life, method: str) -> int:
+    return sum(one.startswith(method) for one in life.wire.requests)
+
+
 def test_our_own_limit_is_below_the_venues_and_nothing_waits_for_it() -> None:
     async def story(life: Life) -> None:
         await life.floor.control("limits", enforced=True, orders=[40, 60])
@@ -153,6 +192,19 @@ def test_slow_answers_stop_new_orders_for_a_while() -> None:
         again = await life.trade("again", size_shares_target=micro("5"), limit_price=micro("0.51"))
         await asyncio.sleep(1)
         assert (await life.now(again.id)).order_hash in await hashes(life)
+
+    live(story)
+
+
+def test_answers_that_never_come_are_the_slowest_of_all() -> None:
+    async def story(life: Life) -> None:
+        await life.floor.control("trouble", kind="late_response", ms=60_000, count=3)
+        for n in range(3):
+            await life.trade(f"slow {n}", size_shares_target=micro("5"), ttl_ms=20_000)
+        refused = await life.trade("refused", size_shares_target=micro("5"))
+        assert dict((await life.now(refused.id)).reasons[-1].numbers)["why"].startswith("VENUE_SLOW")
+        await asyncio.sleep(1)
+        assert "VENUE_SLOW" in life.noted()
 
     live(story)
 

@@ -9,6 +9,8 @@ import logging
 import os
 import subprocess
 import sys
+import termios
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,6 +26,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from copytrade import app
 from copytrade.adapters.live import keys
 from copytrade.adapters.live.keys import signer_from_keystore, signer_from_text, unlock
+from copytrade.adapters.live.passphrase import asked_for, from_descriptor
 from copytrade.adapters.live.signer import BadKeyError
 from copytrade.adapters.live.user_stream import connect_to_user
 from copytrade.adapters.memory import MemoryLedger
@@ -66,32 +69,91 @@ def test_a_keystore_of_another_program_is_unlocked(kdf: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nmore"])
-def test_the_passphrase_is_read_from_a_descriptor_to_the_end_of_its_line(keystore: Path, ending: str) -> None:
+async def test_the_passphrase_is_read_from_a_descriptor_to_the_end_of_its_line(keystore: Path, ending: str) -> None:
     descriptor, learnt = a_descriptor(PASSPHRASE + ending), []
 
-    assert signer_from_keystore(keystore, passphrase_fd=descriptor, learn=learnt.append).address == ADDRESS
+    assert (await signer_from_keystore(keystore, passphrase_fd=descriptor, learn=learnt.append)).address == ADDRESS
     assert learnt == [PASSPHRASE, bytes.fromhex(KEY[2:])]
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
 
 
-def test_a_wrong_passphrase_unlocks_nothing(keystore: Path) -> None:
+async def test_a_wrong_passphrase_unlocks_nothing(keystore: Path) -> None:
     with pytest.raises(BadKeyError, match="not unlocked by this passphrase") as refused:
-        signer_from_keystore(keystore, passphrase_fd=a_descriptor("battery staple"), learn=print)
+        await signer_from_keystore(keystore, passphrase_fd=a_descriptor("battery staple"), learn=print)
     assert "battery" not in str(refused.value)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_keystore_that_others_can_read_is_refused(keystore: Path, mode: int) -> None:
+async def test_a_keystore_that_others_can_read_is_refused(keystore: Path, mode: int) -> None:
     keystore.chmod(mode)
 
     with pytest.raises(BadKeyError, match="can be read by others"):
-        signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=print)
+        await signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=print)
 
 
-def test_a_passphrase_is_asked_for_only_at_a_terminal(keystore: Path) -> None:
+async def test_a_passphrase_is_asked_for_only_at_a_terminal(keystore: Path) -> None:
     with mock.patch.object(sys, "stdin", io.StringIO()), pytest.raises(BadKeyError, match="LIVE_PASSPHRASE_FD"):
-        signer_from_keystore(keystore, passphrase_fd=None, learn=print)
+        await signer_from_keystore(keystore, passphrase_fd=None, learn=print)
+
+
+async def test_a_line_is_enough_of_a_descriptor_that_stays_open() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"correct ")
+    read = asyncio.create_task(from_descriptor(reading))
+    await asyncio.sleep(0)
+    os.write(writing, b"horse\n")
+
+    assert (await read).decode() == PASSPHRASE
+    os.close(writing)
+
+
+async def test_a_passphrase_is_read_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / "phrase").write_text(f"{PASSPHRASE}\n")
+
+    assert (await from_descriptor(os.open(tmp_path / "phrase", os.O_RDONLY))).decode() == PASSPHRASE
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield ours, theirs
+    os.close(ours)
+
+
+def shows(terminal: int) -> bool:
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+async def asked(theirs: int) -> asyncio.Task[bytes]:
+    """Ask, and wait until that is under way."""
+    asking = asyncio.create_task(asked_for(Path("key.json")))
+    while shows(theirs):
+        await asyncio.sleep(0)
+    return asking
+
+
+async def test_a_passphrase_is_typed_unseen(terminal: tuple[int, int]) -> None:
+    ours, theirs = terminal
+    asking = await asked(theirs)
+    os.write(ours, f"{PASSPHRASE}\nseen\n".encode())
+
+    assert (await asking).decode() == PASSPHRASE
+    assert shows(theirs)
+    os.write(theirs, b"end\n")
+    assert PASSPHRASE not in os.read(ours, 1_000).decode()
+
+
+async def test_an_interrupt_ends_the_question_and_leaves_the_terminal_as_it_was(terminal: tuple[int, int]) -> None:
+    _, theirs = terminal
+    asking = await asked(theirs)
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert shows(theirs)
 
 
 @given(
@@ -114,6 +176,42 @@ def test_a_keystore_with_a_field_changed_is_refused(data: st.DataObject) -> None
 
     with pytest.raises(BadKeyError):
         unlock(json.dumps(store).encode(), PASSPHRASE.encode())
+
+
+@pytest.mark.parametrize("zeros", [1, 2, 15, 16])
+def test_a_keystore_whose_cipher_starts_with_zeros_is_unlocked(zeros: int) -> None:
+    """The library that writes keystores here leaves them away."""
+    with mock.patch("eth_keyfile.keyfile.Random.get_random_bytes", lambda count: bytes(zeros).ljust(count, b"\7")):
+        store = a_keystore()
+
+    assert len(store["crypto"]["cipherparams"]["iv"]) < 32
+    assert unlock(json.dumps(store).encode(), PASSPHRASE.encode()).hex() == KEY[2:]
+
+
+@pytest.mark.parametrize("start", ["", "-1", "0x01", "ff" * 20, "zz" * 16, None, 7])
+def test_a_keystore_whose_cipher_starts_nowhere_is_refused(start: Any) -> None:
+    store = a_keystore()
+    store["crypto"]["cipherparams"]["iv"] = start
+
+    with pytest.raises(BadKeyError, match="cannot be read"):
+        unlock(json.dumps(store).encode(), PASSPHRASE.encode())
+
+
+@pytest.mark.parametrize("named", [ADDRESS[2:], ADDRESS, ADDRESS.upper(), "", None])
+async def test_a_keystore_may_name_its_address(keystore: Path, named: Any) -> None:
+    keystore.write_text(json.dumps(a_keystore() | {"address": named}))
+
+    assert (await signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=len)).address == ADDRESS
+
+
+async def test_a_keystore_that_names_another_address_is_refused(keystore: Path) -> None:
+    """What decides which key comes out, the start of the cipher, is covered by no checksum of the format."""
+    store = a_keystore()
+    store["crypto"]["cipherparams"]["iv"] = "11" * 16
+    keystore.write_text(json.dumps(store))
+
+    with pytest.raises(BadKeyError, match=f"is of another address than it names, 0x{ADDRESS[2:]}"):
+        await signer_from_keystore(keystore, passphrase_fd=a_descriptor(PASSPHRASE), learn=len)
 
 
 def test_a_key_from_the_environment_is_taken_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from copytrade.domain.attempts import AttemptStatus, Settlement
 from copytrade.domain.fills import Side
 from copytrade.domain.orders import OrderType
 from copytrade.domain.venue_orders import SignatureType
-from tests.makers import YES, micro
-from tests.unit.live.life import Life, live, quiet
+from tests.makers import NOW_MS, YES, micro
+from tests.unit.live.life import Floor, Life, live, on_floor, quiet
+from tests.virtual_time import run_virtual
 
 
 async def posts(life: Life) -> list[str]:
@@ -33,6 +34,43 @@ def test_an_order_is_matched_and_settled_for_every_kind_of_wallet(kind: Signatur
         assert "ACCOUNT_DIFFERS" not in life.noted()
 
     live(story, kind=kind)
+
+
+def test_a_fill_is_dated_to_the_instant_it_was_known_where_the_venue_tells_whole_seconds() -> None:
+    async def story(life: Life) -> None:
+        await asyncio.sleep(0.3)
+        attempt = await life.trade()
+        await asyncio.sleep(2)
+        done = await life.now(attempt.id)
+        assert done.first_fill_at_ms is not None
+        assert 40 <= done.first_fill_at_ms - attempt.decided_at_ms <= 500
+
+    live(story, way_ms=40)
+
+
+def test_a_fill_that_is_read_long_after_is_dated_within_its_second() -> None:
+    async def on(floor: Floor) -> None:
+        life = Life(floor)
+        await life.fund()
+        await floor.show()
+        await life.start()
+        await asyncio.sleep(1.3)
+        await floor.control("trouble", kind="lost_response", ms=1)
+        attempt = await life.decide("one")
+        sending = asyncio.create_task(life.send(attempt))
+        await asyncio.sleep(0.01)
+        sending.cancel()
+        await life.kill()
+        await asyncio.sleep(60)
+        again = Life(floor, ledger=life.ledger)
+        await again.start()
+        await asyncio.sleep(3)
+        done = await again.now(attempt.id)
+        assert done.first_fill_at_ms is not None
+        assert 0 <= done.first_fill_at_ms - attempt.decided_at_ms < 1_000
+        await again.stop()
+
+    run_virtual(lambda: on_floor(on), epoch_ms=NOW_MS)
 
 
 def test_what_is_not_settled_cannot_be_sold() -> None:

@@ -192,6 +192,8 @@ GOOD = {"success": True, "errorMsg": "", "orderID": HASH, "status": "live"}
         (200, GOOD | {"success": False}, Doubt),
         (200, {"success": False, "errorMsg": "not enough balance / allowance: x"}, Refused),
         (200, GOOD | {"errorMsg": "a new text"}, Doubt),
+        (200, GOOD | {"errorMsg": "not enough balance / allowance: x"}, Doubt),
+        (200, GOOD | {"orderID": "", "errorMsg": "not enough balance / allowance: x"}, Refused),
         (400, {"error": "invalid signature"}, Refused),
         (400, {"error": f"order {HASH} is invalid. Duplicated."}, Doubt),
         (400, {"error": "a new text"}, Doubt),

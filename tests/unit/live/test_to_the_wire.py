@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.signing import signing, to_first_byte
 from copytrade.adapters.memory import MemoryLedger
+from tests.processes import a_world
 
 
+@pytest.mark.processes
 async def test_each_order_is_signed_and_its_first_byte_is_seen_after_its_attempt() -> None:
-    took_ms = await to_first_byte(MemoryLedger(), 3)
+    with a_world("--manual") as world:
+        took_ms = await to_first_byte(world.urls["CLOB_HTTP_URL"], MemoryLedger(), 3)
 
     assert len(took_ms) == 3
     assert min(took_ms) > 0
