@@ -131,7 +131,9 @@ class Metrics(Notifier):
                 self._detected(happening)
             case FillJoined(recorded=recorded, by=source):
                 now_ms = self._clock.now_ms()
-                self._behind_block.labels(recorded.fill.role, source).observe((now_ms - recorded.fill.fill_ts_ms) / 1000)
+                self._behind_block.labels(recorded.fill.role, source).observe(
+                    (now_ms - recorded.fill.fill_ts_ms) / 1000
+                )
                 self._behind_first.labels(recorded.fill.role, source).observe(
                     (now_ms - recorded.fill.detected_at_ms) / 1000
                 )
