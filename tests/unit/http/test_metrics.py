@@ -228,3 +228,25 @@ def test_the_example_dashboard_asks_for_nothing_that_is_not_there() -> None:
     assert len(asked) > 15
     assert {name for name in asked if not re.search(rf"^{name}[ {{]", page, re.MULTILINE)} == set()
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_the_example_dashboard_sums_by_labels_that_its_figures_have() -> None:
+    metrics = some_metrics()
+    a_copied_fill(metrics)
+    skip = an_attempt(recorded(), decision=Decision.SKIP, reasons=(reason("TOO_OLD"),))
+    metrics.tell(Decided(recorded=recorded(), attempt=skip, market=None, book=None))
+    metrics.committed("write", 1)
+    families = list(text_string_to_metric_families(metrics.page().decode()))
+    labels = {sample.name: set(sample.labels) for family in families for sample in family.samples}
+
+    dashboard = json.loads((ROOT / "docs" / "grafana.json").read_text("utf-8"))
+    summed = [
+        (name, label)
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for by, name in re.findall(r"by \(([^)]*)\) \((?:rate|increase)\((\w+)", target["expr"])
+        for label in by.split(", ")
+    ]
+
+    assert len(summed) > 20
+    assert [(name, label) for name, label in summed if label not in labels[name]] == []
