@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from benchmarks import load_chain, load_fills, load_history, load_market
+from benchmarks import load_chain, load_fills, load_history, load_market, load_orders
 from benchmarks.measuring import kinds
 from benchmarks.measuring_loads import Held
 
@@ -63,6 +63,7 @@ def _loads(found: tuple) -> Iterator[Named]:
     yield Named(name="market socket", run=load_market.measure)
     for kind in found:
         yield Named(name=f"fills on {kind.name}", run=lambda long, kind=kind: load_fills.measure(kind, long=long))
+        yield Named(name=f"orders on {kind.name}", run=lambda long, kind=kind: load_orders.measure(kind, long=long))
         yield Named(name=f"catch-up on {kind.name}", run=lambda long, kind=kind: load_chain.measure(kind, long=long))
         yield Named(name=f"history on {kind.name}", run=lambda long, kind=kind: load_history.measure(kind, long=long))
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, make_url, select, text, update
 
 from benchmarks import many_fills
-from benchmarks.measuring import Kind
+from benchmarks.measuring import Kind, percentile
 from benchmarks.measuring_loads import Held
 from copytrade import app
 from copytrade.adapters.sql.engine import open_database
+from copytrade.adapters.sql.reports import SqlReports
 from copytrade.adapters.sql.tables import execution_attempt
 from copytrade.cli.demonstration import demo_settings
 from copytrade.domain.attempts import OPEN_STATUSES
@@ -26,6 +28,8 @@ LOOK_EVERY_S = 0.2
 PATIENCE_S = 180.0
 """What is not settled by then is told as still open."""
 KB_A_FILL_MAX = 6.0
+PAGES, ROWS_OF_A_PAGE = 50, 20
+PAGE_P99_MS_MAX = 200.0
 
 
 def measure(kind: Kind, *, long: bool) -> Iterator[Held]:
@@ -37,9 +41,30 @@ def measure(kind: Kind, *, long: bool) -> Iterator[Held]:
     what = f"{kind.name}: a fill with its attempt and execution"
     yield Held(what=what, figure=kilobytes, unit="kB", bound=KB_A_FILL_MAX)
     seconds, left = asyncio.run(_start(url))
+    for name, took_ms in asyncio.run(_pages(url)).items():
+        what = f"{kind.name}: `{name}` over {fills:,} fills, p99"
+        yield Held(what=what, figure=percentile(took_ms, 0.99), unit="ms", bound=PAGE_P99_MS_MAX)
     what = f"{kind.name}: ready over {fills:,} fills, {OPEN_ORDERS:,} open orders"
     yield Held(what=what, figure=seconds, unit="s", bound=READY_S_MAX[fills])
     yield Held(what=f"{kind.name}: orders still open then", figure=left, unit="orders", bound=0)
+
+
+async def _pages(url: str) -> dict[str, list[float]]:
+    """Return how long (ms) each page of rows took that people turn over."""
+    async with open_database(url) as database:
+        reports = SqlReports(database)
+        pages: dict[str, Callable[[], Awaitable[Any]]] = {
+            "attempts": lambda: reports.attempts(limit=ROWS_OF_A_PAGE),
+            "attempts --leader": lambda: reports.attempts(limit=ROWS_OF_A_PAGE, leader=many_fills.address(7)),
+            "trades": lambda: reports.trades(limit=ROWS_OF_A_PAGE),
+        }
+        return {name: [await _took_ms(page) for _ in range(PAGES)] for name, page in pages.items()}
+
+
+async def _took_ms(page: Callable[[], Awaitable[Any]]) -> float:
+    begun = time.perf_counter()
+    await page()
+    return (time.perf_counter() - begun) * 1e3
 
 
 async def _start(url: str) -> tuple[float, int]:

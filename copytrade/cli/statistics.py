@@ -98,7 +98,12 @@ def _print(found: Mapping[str, Any]) -> None:
         print_line("no attempts yet")
         return
     for title, columns, cells, drops in (
-        ("latency in ms, each stage from the one before (p50 / p95 / p99)", whole["latency_ms"], _latencies, ()),
+        (
+            "latency in ms, each stage from the one before; the book's age when an order is decided (p50 / p95 / p99)",
+            (*whole["latency_ms"], "book_age"),
+            _latencies,
+            (),
+        ),
         ("orders; slippage as p50 / p95 / p99", (*COUNTS, *RATES, "slippage_bps"), _orders, DROPPED_COUNTS),
         ("lost against the leaders in USDC, plus is a loss", LOSSES, _losses, DROPPED_LOSSES),
         ("lost for a share, bps of the leader's price (p50 / p95 / p99)", whole["lost_bps"], _losses_bps, ()),
@@ -110,11 +115,18 @@ def _print(found: Mapping[str, Any]) -> None:
         shape = Shape(right=names, stacks=stacks, drops=drops)
         print_table(title, ["", *names], ([name, *cells(group)] for name, group in _groups(found)), shape)
     _print_slippage(whole["slippage_bps"]["histogram"])
-    rows = found["sources"]
-    columns = [name.replace("_", " ") for name in rows[0]] if rows else []
-    print_table("sources", columns, ([*row.values()] for row in rows), Shape(stacks=columns))
+    _print_sources(found)
     if whole["attempts"] >= found["attempts_max"]:
         print_line(f"counted: the newest {found['attempts_max']} attempts")
+
+
+def _print_sources(found: Mapping[str, Any]) -> None:
+    """Print how far each source was behind, in all and by the leader's role."""
+    rows = [("all", row) for row in found["sources"]]
+    rows += [(f"leader was {role}", row) for role, some in found["sources_by_role"].items() for row in some]
+    columns = [name.replace("_", " ") for name in found["sources"][0]] if rows else []
+    cells = ([name, *row.values()] for name, row in rows)
+    print_table("sources", ["", *columns], cells, Shape(stacks=("", *columns)))
 
 
 def _groups(found: Mapping[str, Any]) -> Iterator[tuple[str, Group]]:
@@ -126,7 +138,7 @@ def _groups(found: Mapping[str, Any]) -> Iterator[tuple[str, Group]]:
 
 
 def _latencies(group: Group) -> list[object]:
-    return [_percentiles(spread) for spread in group["latency_ms"].values()]
+    return [_percentiles(spread) for spread in (*group["latency_ms"].values(), group["book_age_ms"])]
 
 
 def _orders(group: Group) -> list[object]:

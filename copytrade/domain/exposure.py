@@ -86,6 +86,9 @@ class Exposure:
         self._orders_on: Counter[Line] = Counter()
         self._flight_on: Counter[Line] = Counter()
         self._at_stake: dict[tuple[Scope, Subject, str], Usdc] = {}
+        self._line_sums: defaultdict[Line, Usdc] = defaultdict(int)
+        self._owner_sums: defaultdict[tuple[Scope, str], Usdc] = defaultdict(int)
+        """What moved since something was asked, by line and by token: a start counts very much and asks once."""
         self._in_flight: Counter[Scope] = Counter()
         self._spent: Counter[Scope] = Counter()
         self._net: Counter[tuple[Scope, str]] = Counter()
@@ -97,6 +100,7 @@ class Exposure:
 
     def at_stake(self, scope: Scope, subject: Subject, name: str = "") -> Usdc:
         """Return the money at stake; what belongs to a market not known yet counts in every market and group."""
+        self._sum_up()
         amount = self._at_stake.get((scope, subject, name), 0)
         if subject in _BY_GROUP:
             amount += self._at_stake.get((scope, *_UNMAPPED), 0)
@@ -104,6 +108,7 @@ class Exposure:
 
     def largest(self, scope: Scope, subject: Subject) -> tuple[str, Usdc]:
         """Return the name with the most at stake, and how much; nothing at stake has no name."""
+        self._sum_up()
         names = [name for (of, kind, name) in self._at_stake if of == scope and kind is subject]
         amounts = {name: self.at_stake(scope, subject, name) for name in names}
         return max(amounts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
@@ -195,7 +200,7 @@ class Exposure:
         stake = self._stakes.setdefault(line, _Stake())
         stake.shares += shares
         stake.cost += cost
-        self._stake_more(line, cost)
+        self._line_sums[line] += cost
         self._hold_more(line.owner, line.token_id, cost)
 
     def went(self, line: Line, *, shares: Shares, net: Usdc, cost_left: Usdc, is_today: bool, is_his: bool) -> None:
@@ -234,6 +239,7 @@ class Exposure:
         """Say where a token belongs."""
         if self._groups.get(token_id) == group:
             return
+        self._sum_up()
         lines = list(self._lines.get(token_id, ()))
         amounts = [(line.scopes[2], self._stake_of(line) + self._flight_on[line]) for line in lines]
         for owner in {line.owner for line in lines}:
@@ -276,7 +282,7 @@ class Exposure:
         cost = stake.cost * part // stake.shares
         stake.shares -= part
         stake.cost -= cost
-        self._stake_more(line, -cost)
+        self._line_sums[line] -= cost
         if is_today:
             for scope in line.scopes:
                 self._net[scope, line.leader] += net - cost
@@ -316,20 +322,25 @@ class Exposure:
         self._flight_on[line] += amount
         for scope in line.scopes:
             self._in_flight[scope] += amount
-        self._stake_more(line, amount)
-        self._sum((EVERYTHING, line.owner), (_ALL, *self._groups_of(line.token_id)), amount)
-
-    def _stake_more(self, line: Line, amount: Usdc) -> None:
-        """Count money as staked after a leader."""
-        self._sum(line.scopes, ((Subject.LEADER, line.leader),), amount)
-        self._sum(line.scopes[2:], (_ALL, *self._groups_of(line.token_id)), amount)
+        self._line_sums[line] += amount
+        self._owner_sums[line.owner, line.token_id] += amount
 
     def _hold_more(self, owner: Scope, token_id: str, amount: Usdc) -> None:
         """Count money as held in a position, whoever was followed into it."""
         self._costs[owner, token_id] += amount
         if not self._costs[owner, token_id]:
             del self._costs[owner, token_id]
-        self._sum((EVERYTHING, owner), (_ALL, *self._groups_of(token_id)), amount)
+        self._owner_sums[owner, token_id] += amount
+
+    def _sum_up(self) -> None:
+        """Bring the sums up to what has moved; a token's group is its present one, so call it before that changes."""
+        for line, amount in self._line_sums.items():
+            self._sum(line.scopes, ((Subject.LEADER, line.leader),), amount)
+            self._sum(line.scopes[2:], (_ALL, *self._groups_of(line.token_id)), amount)
+        for (owner, token_id), amount in self._owner_sums.items():
+            self._sum((EVERYTHING, owner), (_ALL, *self._groups_of(token_id)), amount)
+        self._line_sums.clear()
+        self._owner_sums.clear()
 
     def _groups_of(self, token_id: str) -> tuple[tuple[Subject, str], ...]:
         group = self._groups.get(token_id)

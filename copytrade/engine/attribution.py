@@ -160,9 +160,10 @@ class Attributions(Notifier):
         executions: dict[UUID, list[ExecutionFill]] = {watch.attempt.id: [] for watch in dirty}
         for fill in await self._ledger.executions_of(executions) if dirty else ():
             executions[fill.attempt_id].append(fill)
+        await self._learn([watch for watch in dirty if watch.noted is None])
         written: list[Attribution] = []
         for watch in dirty:
-            noted = watch.noted or await self._kept(watch.attempt)
+            noted = watch.noted
             if noted is None:
                 continue
             has_ended = watch.attempt.status not in OPEN_STATUSES
@@ -175,11 +176,19 @@ class Attributions(Notifier):
             written.append(watch.noted)
         return written
 
-    async def _kept(self, attempt: ExecutionAttempt) -> Attribution | None:
-        """Return what an earlier life noted of an attempt, else what can be said without it."""
-        kept = await self._ledger.attribution(attempt.id)
-        recorded = None if kept else await self._ledger.fill(attempt.leader_fill_id)
-        return kept if recorded is None else _unseen(attempt, recorded.fill.price)
+    async def _learn(self, unknown: Sequence[_Watch]) -> None:
+        """Take what an earlier life noted of attempts, else what can be said without it; a start ends many at once."""
+        if not unknown:
+            return
+        kept = {one.attempt_id: one for one in await self._ledger.attributions_of([one.attempt.id for one in unknown])}
+        rest = [one.attempt.id for one in unknown if one.attempt.id not in kept]
+        prices = await self._ledger.prices_followed(rest) if rest else {}
+        for watch in unknown:
+            attempt = watch.attempt
+            if attempt.id in kept:
+                watch.noted = kept[attempt.id]
+            elif attempt.id in prices:
+                watch.noted = _unseen(attempt, prices[attempt.id])
 
 
 def _unseen(attempt: ExecutionAttempt, leader_price: Price) -> Attribution:

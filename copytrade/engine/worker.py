@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from copytrade.engine.account import Account
     from copytrade.engine.comparison import Comparison
@@ -82,9 +84,10 @@ class Worker:
         Start-up is recovery: there is no second code path to trust after a crash.
         """
         await self.roll.refresh()
-        await self.portfolio.load(self.ledger)
-        await self.decide.load()
-        await self.risk.load()
+        with _nothing_collected():
+            await self.portfolio.load(self.ledger)
+            await self.decide.load()
+            await self.risk.load()
         if self.ladder is not None:
             await self.ladder.refresh()
         self.notes.take("STARTED", {"leaders": len(self.roll.leaders()), "sources": sorted(self.sources)})
@@ -122,3 +125,13 @@ class Worker:
                 loops.create_task(self.ladder.run(), name="ladder")
             for name, source in self.sources.items():
                 loops.create_task(self.ingest.run(name, source), name=f"ingest-{name}")
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Spare the garbage collector meanwhile: what a history makes is no garbage, and it would look at all of it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

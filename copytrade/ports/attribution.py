@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
@@ -30,8 +30,11 @@ class AttributionStore(Protocol):
     async def keep_attributions(self, attributions: Sequence[Attribution], *, now_ms: Millis) -> None:
         """Store each as it stands now, in place of what was stored of it."""
 
-    async def attribution(self, attempt_id: UUID) -> Attribution | None:
-        """Return what is kept of an attempt."""
+    async def attributions_of(self, attempt_ids: Collection[UUID]) -> tuple[Attribution, ...]:
+        """Return what is kept of these attempts, in no order; nothing of those of which nothing is."""
+
+    async def prices_followed(self, attempt_ids: Collection[UUID]) -> Mapping[UUID, Price]:
+        """Return the price of the leader's fill that each of these attempts follows."""
 
     async def executions_of(self, attempt_ids: Collection[UUID]) -> tuple[ExecutionFill, ...]:
         """Return every execution of these attempts, in the order they were booked for each position."""

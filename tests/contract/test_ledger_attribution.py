@@ -26,15 +26,15 @@ def some_marks(attempt_id: UUID, **changes: Any) -> FillMarks:
 
 async def test_an_attribution_is_given_back_as_it_stands_last(ledger: Ledger) -> None:
     attempt = await a_submitted(ledger)
-    assert await ledger.attribution(attempt.id) is None
+    assert await ledger.attributions_of([attempt.id]) == ()
     first = an_attribution(attempt, outcome=None, book_at_decision=None)
 
     await ledger.keep_attributions([first], now_ms=NOW_MS)
-    assert await ledger.attribution(attempt.id) == first
+    assert await ledger.attributions_of([attempt.id]) == (first,)
 
     last = an_attribution(attempt, is_final=True)
     await ledger.keep_attributions([last], now_ms=NOW_MS + 1)
-    assert await ledger.attribution(attempt.id) == last
+    assert await ledger.attributions_of([attempt.id]) == (last,)
 
 
 async def test_several_attributions_are_kept_at_once(ledger: Ledger) -> None:
@@ -43,7 +43,19 @@ async def test_several_attributions_are_kept_at_once(ledger: Ledger) -> None:
     await ledger.keep_attributions([an_attribution(one) for one in attempts], now_ms=NOW_MS)
     await ledger.keep_attributions([], now_ms=NOW_MS)
 
-    assert [await ledger.attribution(one.id) for one in attempts] == [an_attribution(one) for one in attempts]
+    found = await ledger.attributions_of([one.id for one in attempts])
+    assert {one.attempt_id: one for one in found} == {one.id: an_attribution(one) for one in attempts}
+
+
+async def test_each_attempt_has_the_price_that_it_follows(ledger: Ledger) -> None:
+    attempts = [await a_submitted(ledger, tx=f"{number:02x}") for number in range(2)]
+    fills = [await ledger.fill(one.leader_fill_id) for one in attempts]
+
+    found = await ledger.prices_followed([one.id for one in attempts])
+
+    assert found == {one.id: seen.fill.price for one, seen in zip(attempts, fills, strict=True) if seen is not None}
+    assert len(found) == 2
+    assert await ledger.prices_followed([]) == {}
 
 
 async def test_what_is_missing_or_open_among_the_newest_is_found_again(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from copytrade.domain.attempts import AttemptStatus, Settlement
 from copytrade.domain.exposure import Exposure
 from copytrade.domain.fills import Side
 from copytrade.domain.risk import COOLDOWN_MAX_MS
+from copytrade.domain.scopes import EVERYTHING, Subject
 from copytrade.domain.settlement import Resolution, ResolutionSource
 from copytrade.engine.at_stake import AtStake
 from copytrade.engine.portfolio import Portfolio
@@ -70,6 +71,7 @@ async def at_stake(ledger: Ledger, *, now_ms: int = START_MS) -> dict[str, Any]:
         results_since_ms=now_ms - COOLDOWN_MAX_MS,
         entries_since_ms=now_ms - 60_000,
     )
+    exposure.at_stake(EVERYTHING, Subject.ALL)  # what is asked for is summed up first
     sums = ("_at_stake", "_costs", "_spent", "_net", "_positions")
     found = {name: {key: value for key, value in getattr(exposure, name).items() if value} for name in sums}
     parts = {token_id: [tuple(part) for part in exposure.stakes_on(stake.owner, token_id)] for token_id in (YES, NO)}

@@ -47,7 +47,7 @@ async def some_trading(database: Database) -> list[RecordedFill]:
     await ledger.orphan(removed(logs[4]), now_ms=NOW_MS + 9)
     await ledger.confirm(ChainConfirmed(block_number=100, at_ms=NOW_MS + 60_000))
 
-    buy = an_attempt(bought, decided_at_ms=NOW_MS + 50, reasons=(reason("MARKETABLE", limit="0.51"),))
+    buy = an_attempt(bought, decided_at_ms=NOW_MS + 50, reasons=(reason("MARKETABLE", limit="0.51", book_age_ms=120),))
     sell = an_attempt(sold, decided_at_ms=NOW_MS + 70, created_at_ms=NOW_MS + 2)
     skip = an_attempt(
         skipped,
@@ -91,7 +91,7 @@ async def test_a_story_tells_who_saw_it_what_was_decided_and_what_it_cost(migrat
         ("polygon", 40, 0),
         ("data_api", 2_040, 2_000),
     ]
-    assert attempt["reasons"] == [{"code": "MARKETABLE", "limit": "0.51"}]
+    assert attempt["reasons"] == [{"code": "MARKETABLE", "limit": "0.51", "book_age_ms": "120"}]
     assert attempt["latency_ms"] == {
         "detect": 40,
         "decide": 10,
@@ -242,6 +242,13 @@ async def test_figures_tell_latencies_rates_losses_and_gains_in_all_by_role_and_
     by_leader = {group["label"]: (group["leader"], group["trades"]) for group in figures["by_leader"]}
     assert by_leader == {"Ann": (LEADER, 2), "Bob": (OTHER, 0)}
     assert {row["source"]: row["behind_first_p50_ms"] for row in figures["sources"]}["data_api"] == 2_000
+    by_role = figures["sources_by_role"]
+    assert {role: {row["source"]: row["fills"] for row in rows} for role, rows in by_role.items()} == {
+        "maker": {"polygon": 1},
+        "taker": {"polygon": 2, "data_api": 1},
+    }
+    assert whole["book_age_ms"] == {"n": 1, "p50": 120, "p95": 120, "p99": 120}
+    assert figures["by_role"]["maker"]["book_age_ms"]["n"] == 0
 
 
 async def test_figures_may_be_of_one_leader_or_since_a_time_and_of_nothing(migrated_url: str) -> None:

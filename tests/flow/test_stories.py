@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +20,7 @@ from copytrade.engine.attribution import Attributions
 from copytrade.engine.markouts import Markouts
 from copytrade.engine.past_books import PastBooks
 from tests.flow.stage import START_MS, Stage, live
-from tests.ledger_facts import a_stored_fill, an_attempt
+from tests.ledger_facts import a_stored_fill, a_submitted, an_attempt
 from tests.makers import a_book, a_fill, a_leader, a_market, micro
 from tests.virtual_time import run_virtual
 
@@ -195,3 +196,31 @@ def test_beyond_the_bound_stories_are_left_and_that_is_noted(monkeypatch: pytest
     assert isinstance(stage.ledger, MemoryLedger)
     assert stage.ledger.attributions == {}
     assert "ATTRIBUTION_LEFT" in {event.code for event in stage.ledger.events}
+
+
+def test_stories_of_an_earlier_life_are_looked_up_together_however_many_end_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attribution, "RECOVERED_MAX", 0)
+    asked: list[int] = []
+
+    async def script(stage: Stage) -> None:
+        ask = stage.ledger.attributions_of
+
+        async def counted(attempt_ids: Collection[UUID]) -> tuple[Attribution, ...]:
+            asked.append(len(attempt_ids))
+            return await ask(attempt_ids)
+
+        monkeypatch.setattr(stage.ledger, "attributions_of", counted)
+        for number in range(30):
+            attempt = await a_submitted(stage.ledger, tx=f"{number:02x}")
+            ended = replace(attempt, status=AttemptStatus.CANCELED)
+            stage.worker.listeners.tell(OrderEnded(attempt=ended, status=ended.status, reason=None))
+        await asyncio.sleep(3)
+
+    stage = play(script)
+
+    assert isinstance(stage.ledger, MemoryLedger)
+    assert asked == [30]
+    assert len(stage.ledger.attributions) == 30
+    assert {noted.way.leader for noted in stage.ledger.attributions.values()} == {micro("0.5")}

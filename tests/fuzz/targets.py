@@ -41,7 +41,7 @@ from copytrade.domain.fills import Sighting
 from copytrade.domain.units import MICRO
 from copytrade.ports.clock import Clock
 from copytrade.settings import ConfigurationError, Settings, load, loading
-from tests.fuzz import orders
+from tests.fuzz import account, orders
 from tests.fuzz.outcomes import IGNORED, REFUSED, TAKEN
 
 Target = Callable[[bytes], str]
@@ -332,6 +332,9 @@ TARGETS: Mapping[str, Target] = {
         gamma_page,
         clob_details,
         clob_books,
+        account.user_frame,
+        account.account_row,
+        account.order_answer,
         settings,
         setting_value,
         orders.order_amounts,

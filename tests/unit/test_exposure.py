@@ -219,6 +219,60 @@ def test_money_in_a_market_not_known_yet_counts_in_every_market_and_group() -> N
     assert exposure.largest(EVERYTHING, Subject.EVENT) == ("another", both)
 
 
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["come", "go", "open", "fill", "close", "map"]),
+        st.sampled_from([ANN, BOB]),
+        st.sampled_from(["1", "2"]),
+        st.integers(1, 9 * MICRO),
+    ),
+    max_size=40,
+)
+
+
+@given(moves=MOVES)
+def test_what_is_at_stake_is_the_same_however_often_it_is_asked(moves: list[tuple[str, str, str, int]]) -> None:
+    asked, silent = Exposure(), Exposure()
+    for exposure in (asked, silent):
+        orders: list[tuple[UUID, Line]] = []
+        for number, (what, leader, token_id, amount) in enumerate(moves):
+            line = Line("copy", "paper", leader, token_id)
+            if what == "come":
+                exposure.came(line, shares=amount, cost=amount // 2)
+            elif what == "go":
+                left = exposure.cost_on(line.owner, token_id) // 3
+                exposure.went(line, shares=amount, net=amount, cost_left=left, is_today=True, is_his=amount % 2 == 0)
+            elif what == "open":
+                orders.append((UUID(int=number), line))
+                exposure.open_order(UUID(int=number), line, shares=amount, limit=micro("0.4"), fees=NO_FEES)
+            elif what == "fill" and orders:
+                attempt_id, of = orders[-1]
+                exposure.bought(attempt_id, of, shares=amount // 4 + 1, cost=amount // 9, fee=1, is_today=False)
+            elif what == "close" and orders:
+                exposure.close_order(orders.pop()[0])
+            elif what == "map":
+                exposure.map_token(token_id, Group(f"market {amount % 2}", "event", "category"))
+            if exposure is asked:
+                everything_said_by(exposure)
+
+    assert everything_said_by(asked) == everything_said_by(silent)
+
+
+def everything_said_by(exposure: Exposure) -> list[int]:
+    """Return what is at stake by every scope and name that these moves may have made."""
+    names = {
+        Subject.ALL: [""],
+        Subject.LEADER: [ANN, BOB],
+        Subject.MARKET: ["market 0", "market 1"],
+        Subject.EVENT: ["event"],
+        Subject.CATEGORY: ["category", "of no token"],
+    }
+    scopes = (EVERYTHING, Scope("copy", "paper"), Scope(leader=ANN), Scope(leader=BOB))
+    return [
+        exposure.at_stake(scope, subject, name) for scope in scopes for subject, some in names.items() for name in some
+    ]
+
+
 @pytest.mark.parametrize(("later_ms", "count"), [(0, 1), (59_999, 1), (60_000, 0)])
 def test_an_entry_counts_for_a_minute(later_ms: int, count: int) -> None:
     exposure, attempt_id = Exposure(), uuid4()

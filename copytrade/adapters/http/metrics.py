@@ -75,9 +75,11 @@ class Metrics(Notifier):
         self._first_fill = self._latency("first_fill", "Placement to the first execution.", STAGE_S)
         self._done = self._latency("done", "Placement to the order's end.", STAGE_S)
         self._behind_block = self._latency(
-            "source_behind_block", "Block's stamp to a source's report.", DETECT_S, "source"
+            "source_behind_block", "Block's stamp to a source's report.", DETECT_S, "leader_role", "source"
         )
-        self._behind_first = self._latency("source_behind_first", "First report to a source's own.", STAGE_S, "source")
+        self._behind_first = self._latency(
+            "source_behind_first", "First report to a source's own.", STAGE_S, "leader_role", "source"
+        )
         self._commit = self._latency("commit", "A write to the database, from asking to durable.", STAGE_S, "kind")
         self._lag = Histogram(
             "copytrade_loop_lag_seconds", "How late the event loop is.", buckets=STAGE_S, registry=self._registry
@@ -90,7 +92,7 @@ class Metrics(Notifier):
             "fills", "Leader fills stored for the first time.", "source", "leader_role", "history"
         )
         self._decisions = self._count("decisions", "Decisions made.", "decision", "leader_role")
-        self._skips = self._count("skip_reasons", "Reasons of skipped fills.", "code")
+        self._skips = self._count("skip_reasons", "Reasons of skipped fills.", "code", "leader_role")
         self._orders = self._count(
             "orders", "Orders that ended, by how much of them was filled.", "outcome", "leader_role"
         )
@@ -129,8 +131,12 @@ class Metrics(Notifier):
                 self._detected(happening)
             case FillJoined(recorded=recorded, by=source):
                 now_ms = self._clock.now_ms()
-                self._behind_block.labels(source).observe((now_ms - recorded.fill.fill_ts_ms) / 1000)
-                self._behind_first.labels(source).observe((now_ms - recorded.fill.detected_at_ms) / 1000)
+                self._behind_block.labels(recorded.fill.role, source).observe(
+                    (now_ms - recorded.fill.fill_ts_ms) / 1000
+                )
+                self._behind_first.labels(recorded.fill.role, source).observe(
+                    (now_ms - recorded.fill.detected_at_ms) / 1000
+                )
             case Decided(recorded=recorded, attempt=attempt):
                 self._decided(recorded, attempt)
             case OrderSent(attempt=attempt):
@@ -149,8 +155,8 @@ class Metrics(Notifier):
         self._fills.labels(fill.source, fill.role, str(seen.is_history).lower()).inc()
         if not seen.is_history:
             self._detect.labels(fill.role, fill.source).observe((fill.detected_at_ms - fill.fill_ts_ms) / 1000)
-            self._behind_block.labels(fill.source).observe((fill.detected_at_ms - fill.fill_ts_ms) / 1000)
-            self._behind_first.labels(fill.source).observe(0)
+            self._behind_block.labels(fill.role, fill.source).observe((fill.detected_at_ms - fill.fill_ts_ms) / 1000)
+            self._behind_first.labels(fill.role, fill.source).observe(0)
 
     def _decided(self, recorded: RecordedFill, attempt: ExecutionAttempt) -> None:
         role = recorded.fill.role
@@ -158,13 +164,13 @@ class Metrics(Notifier):
         self._decision.labels(role).observe((attempt.decided_at_ms - recorded.fill.detected_at_ms) / 1000)
         if attempt.decision is Decision.SKIP:
             for one in attempt.reasons:
-                self._skips.labels(one.code).inc()
+                self._skips.labels(one.code, role).inc()
             return
-        self._roles[attempt.id] = role
-        while len(self._roles) > ROLES_KEPT_MAX:
-            self._roles.popitem(last=False)
+        self._remember(attempt.id, role)
 
     def _filled(self, attempt: ExecutionAttempt, fill: ExecutionFill, recorded: RecordedFill | None) -> None:
+        if recorded is not None:
+            self._remember(attempt.id, recorded.fill.role)
         self._executions.labels(fill.liquidity, self._role(attempt)).inc()
         if attempt.filled_shares == fill.shares:
             self._since(self._first_fill, attempt, attempt.first_fill_at_ms, attempt.placed_at_ms)
@@ -183,6 +189,11 @@ class Metrics(Notifier):
     ) -> None:
         if later_ms is not None and earlier_ms is not None:
             stage.labels(self._role(attempt)).observe((later_ms - earlier_ms) / 1000)
+
+    def _remember(self, attempt_id: UUID, role: LeaderRole) -> None:
+        self._roles[attempt_id] = role
+        while len(self._roles) > ROLES_KEPT_MAX:
+            self._roles.popitem(last=False)
 
     def _role(self, attempt: ExecutionAttempt) -> LeaderRole:
         return self._roles.get(attempt.id, LeaderRole.UNKNOWN)

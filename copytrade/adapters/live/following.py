@@ -266,7 +266,7 @@ class Following:
         return found[0] if found else None
 
     def _is_plausible(self, trade: OwnTrade, attempt: ExecutionAttempt) -> bool:
-        if (trade.token_id, trade.side) == (attempt.token_id, attempt.side) and trade.shares > 0:
+        if (trade.token_id, trade.side) == (attempt.token_id, attempt.side) and trade.is_possible:
             return True
         self._note("QUARANTINED", {"source": "trades", "trade": trade.key, "attempt": str(attempt.id)})
         return False

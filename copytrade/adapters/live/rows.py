@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     from copytrade.domain.units import Millis, Price, Shares
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_BELOW: Final = 10**12
 """A time below this is in seconds: documents and examples disagree about the unit."""
+_LATEST_MS: Final = 10**13
+"""No trade is matched after this (the year 2286): it is another unit, or garbage."""
+_TEXT_CHARS_MAX: Final = 1_000
 _SETTLEMENTS: Final[Mapping[str, Settlement]] = {
     "MATCHED": Settlement.MATCHED,
     "MATCHED_NOT_BROADCASTED": Settlement.MATCHED,
@@ -76,6 +80,12 @@ class OwnTrade:
     def key(self) -> str:
         """Its name in the ledger: one trade may hold several orders of ours."""
         return f"{self.trade_id}:{self.order_hash}"
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether something was traded at all, and every price is one."""
+        prices = (self.price, *(match.price for match in self.met))
+        return self.shares > 0 and all(0 < price < MICRO for price in prices)
 
 
 def read_order(row: Any) -> OrderRow:
@@ -198,8 +208,9 @@ def _average(met: tuple[Match, ...]) -> Price:
 
 
 def _text(row: dict[str, Any], name: str) -> str:
+    """Return a text that any database stores and any log shows."""
     value = row.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= _TEXT_CHARS_MAX or not value.isprintable():
         raise MalformedRowError(name)
     return value
 
@@ -222,12 +233,22 @@ def _side(row: dict[str, Any]) -> Side:
 
 
 def _instant(row: dict[str, Any]) -> Millis:
-    """Return when a trade was matched: seconds, milliseconds or ISO 8601, under either of its names."""
+    """Return when a trade was matched: seconds, milliseconds or ISO 8601 (UTC if nothing is said), by either name."""
     text = str(row.get("match_time") or row.get("matchtime") or row.get("timestamp") or "")
-    if text.isascii() and text.isdigit() and len(text) <= 15:
-        number = int(text)
-        return number * 1_000 if number < _SECONDS_BELOW else number
+    at_ms = _digits_ms(text) if text.isascii() and text.isdigit() and len(text) <= 15 else _iso_ms(text)
+    if not 0 < at_ms < _LATEST_MS:
+        raise MalformedRowError("match_time")
+    return at_ms
+
+
+def _digits_ms(text: str) -> Millis:
+    number = int(text)
+    return number * 1_000 if number < _SECONDS_BELOW else number
+
+
+def _iso_ms(text: str) -> Millis:
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 1_000)
+        at = datetime.fromisoformat(text)
     except ValueError:
         raise MalformedRowError("match_time") from None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)

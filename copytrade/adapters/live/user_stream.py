@@ -159,7 +159,7 @@ class UserStream:
             text = frame.decode(errors="replace") if isinstance(frame, bytes) else frame
             if text.strip() in {"PONG", ""}:
                 continue
-            for news in _objects(text):
+            for news in objects_of(text):
                 if held.full():
                     raise StreamLost("more news than can be held back")
                 held.put_nowait(news)
@@ -179,7 +179,7 @@ class UserStream:
             await connection.send("PING")
 
 
-def _objects(text: str) -> list[dict[str, Any]]:
+def objects_of(text: str) -> list[dict[str, Any]]:
     """Return the objects of a frame; what is none is dropped, for the next reading of the account finds it."""
     try:
         told = msgspec.json.decode(text)

@@ -10,7 +10,7 @@ from copytrade.domain.attempts import Decision, Settlement
 from copytrade.ports.attribution import Unattributed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from copytrade.domain.attempts import ExecutionAttempt, ExecutionFill
@@ -25,8 +25,12 @@ class MemoryAttributions(MemoryAttempts):
     async def keep_attributions(self, attributions: Sequence[Attribution], *, now_ms: Millis) -> None:
         self.attributions |= {noted.attempt_id: noted for noted in attributions}
 
-    async def attribution(self, attempt_id: UUID) -> Attribution | None:
-        return self.attributions.get(attempt_id)
+    async def attributions_of(self, attempt_ids: Collection[UUID]) -> tuple[Attribution, ...]:
+        return tuple(self.attributions[one] for one in attempt_ids if one in self.attributions)
+
+    async def prices_followed(self, attempt_ids: Collection[UUID]) -> Mapping[UUID, Price]:
+        followed = {one: self.stored.get(self._attempts[one].leader_fill_id) for one in attempt_ids}
+        return {one: stored.recorded.fill.price for one, stored in followed.items() if stored is not None}
 
     async def executions_of(self, attempt_ids: Collection[UUID]) -> tuple[ExecutionFill, ...]:
         found = [fill for fill in self.executions if fill.attempt_id in attempt_ids]

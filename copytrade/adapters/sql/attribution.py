@@ -41,11 +41,27 @@ def keep_marks(connection: Connection, marks: Sequence[FillMarks]) -> None:
     _upsert(connection, fill_markout, [marks_values(one) for one in marks], keep={"attempt_id", "fill_at", "payout"})
 
 
-def find(connection: Connection, attempt_id: UUID) -> Attribution | None:
-    """Return what is kept of an attempt."""
-    found = select(attempt_attribution).where(attempt_attribution.c.attempt_id == attempt_id)
-    row = connection.execute(found).one_or_none()
-    return None if row is None else attribution_of(row)
+def attributions_of(connection: Connection, attempt_ids: Collection[UUID]) -> tuple[Attribution, ...]:
+    """Return what is kept of these attempts."""
+    noted = attempt_attribution.c
+    return tuple(
+        attribution_of(row)
+        for ids in chunks(attempt_ids)
+        for row in connection.execute(select(attempt_attribution).where(noted.attempt_id.in_(ids)))
+    )
+
+
+def prices_followed(connection: Connection, attempt_ids: Collection[UUID]) -> dict[UUID, Price]:
+    """Return the price of the leader's fill of each of these attempts."""
+    attempt = execution_attempt.c
+    followed = select(attempt.id, leader_fill.c.leader_price).join(
+        leader_fill, leader_fill.c.id == attempt.leader_fill_id
+    )
+    return {
+        row.id: row.leader_price
+        for ids in chunks(attempt_ids)
+        for row in connection.execute(followed.where(attempt.id.in_(ids)))
+    }
 
 
 def executions_of(connection: Connection, attempt_ids: Collection[UUID]) -> tuple[ExecutionFill, ...]:
@@ -75,13 +91,11 @@ def unattributed(connection: Connection, *, newest: int) -> tuple[Unattributed, 
         .where(attempt.c.decision == Decision.TRADE, or_(noted.is_final.is_(None), not_(noted.is_final)))
         .order_by(attempt.c.created_at, attempt.c.id)
     )
+    rows = connection.execute(statement).all()
+    kept_ids = [row.kept_id for row in rows if row.kept_id is not None]
+    kept = {one.attempt_id: one for one in attributions_of(connection, kept_ids)}
     return tuple(
-        Unattributed(
-            attempt=attempt_of(row),
-            leader_price=row.leader_price,
-            kept=None if row.kept_id is None else find(connection, row.kept_id),
-        )
-        for row in connection.execute(statement).all()
+        Unattributed(attempt=attempt_of(row), leader_price=row.leader_price, kept=kept.get(row.id)) for row in rows
     )
 
 

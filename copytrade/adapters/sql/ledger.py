@@ -208,8 +208,11 @@ class SqlLedger(SqlRiskStore, SqlReconciliationStore, SqlLadderStore, Ledger):
     async def keep_attributions(self, attributions: Sequence[Attribution], *, now_ms: Millis) -> None:
         await self._database.write(partial(attribution.keep, attributions=attributions, now_ms=now_ms))
 
-    async def attribution(self, attempt_id: UUID) -> Attribution | None:
-        return await self._database.read(partial(attribution.find, attempt_id=attempt_id))
+    async def attributions_of(self, attempt_ids: Collection[UUID]) -> tuple[Attribution, ...]:
+        return await self._database.read(partial(attribution.attributions_of, attempt_ids=attempt_ids))
+
+    async def prices_followed(self, attempt_ids: Collection[UUID]) -> Mapping[UUID, Price]:
+        return await self._database.read(partial(attribution.prices_followed, attempt_ids=attempt_ids))
 
     async def executions_of(self, attempt_ids: Collection[UUID]) -> tuple[ExecutionFill, ...]:
         return await self._database.read(partial(attribution.executions_of, attempt_ids=attempt_ids))

@@ -29,6 +29,7 @@ class _Fill:
 
     fill_ts_ms: Millis
     first_source: str
+    role: str
     seen_ms: dict[str, Millis] = field(default_factory=dict)
 
 
@@ -38,7 +39,18 @@ def race(connection: Connection, *, now_ms: Millis) -> list[dict[str, Any]]:
     A source's gaps are fills of others since its own first report. Lags behind the block may be negative: a
     block can be told before its stamp.
     """
+    return _rows(_fills(connection), now_ms=now_ms)
+
+
+def races(connection: Connection, *, now_ms: Millis) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Return the same in all, and of the fills of each role that leaders had."""
     fills = _fills(connection)
+    roles = sorted({fill.role for fill in fills})
+    by_role = {role: _rows([fill for fill in fills if fill.role == role], now_ms=now_ms) for role in roles}
+    return _rows(fills, now_ms=now_ms), by_role
+
+
+def _rows(fills: Sequence[_Fill], *, now_ms: Millis) -> list[dict[str, Any]]:
     sources = {source for fill in fills for source in fill.seen_ms}
     rows = [_row(source, fills, now_ms=now_ms) for source in sources]
     return sorted(rows, key=lambda row: (-row["first"], row["source"]))
@@ -47,7 +59,7 @@ def race(connection: Connection, *, now_ms: Millis) -> list[dict[str, Any]]:
 def _fills(connection: Connection) -> list[_Fill]:
     fill, raw = leader_fill.c, leader_fill_raw.c
     newest = (
-        select(fill.id, fill.fill_ts, fill.source.label("first_source"), leader.c.followed_since)
+        select(fill.id, fill.fill_ts, fill.source.label("first_source"), fill.leader_role, leader.c.followed_since)
         .join_from(leader_fill, leader)
         .where(fill.orphaned_at.is_(None), fill.source != Source.LEADER_EVENT)
         .order_by(fill.fill_ts.desc())
@@ -61,9 +73,13 @@ def _fills(connection: Connection) -> list[_Fill]:
     for row in connection.execute(statement):
         if row.fill_ts // 1000 < row.followed_since // 1000:
             continue
-        one = found.setdefault(row.id, _Fill(fill_ts_ms=row.fill_ts, first_source=row.first_source))
+        one = found.setdefault(row.id, _new_fill(row))
         one.seen_ms[row.source] = min(row.received_at, one.seen_ms.get(row.source, row.received_at))
     return list(found.values())
+
+
+def _new_fill(row: Any) -> _Fill:
+    return _Fill(fill_ts_ms=row.fill_ts, first_source=row.first_source, role=row.leader_role)
 
 
 def _row(source: str, fills: Sequence[_Fill], *, now_ms: Millis) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, and_, or_, select
 
-from copytrade.adapters.sql.race import race
+from copytrade.adapters.sql.race import races
 from copytrade.adapters.sql.statements import chunks
 from copytrade.adapters.sql.story_tables import LOSS_PARTS, attempt_attribution, fill_markout
 from copytrade.adapters.sql.tables import execution_fill
@@ -42,6 +42,8 @@ PERCENTILES: Final = (50, 95, 99)
 SLIPPAGE_EDGES_BPS: Final = (-200, -100, -50, -20, -5, 5, 20, 50, 100, 200, 500)
 LOST_BPS: Final = (*(part for part in LOSS_PARTS if part not in {"unknown", "cost"}), "fee", "cost")
 """The stretches of the way whose losses are told by attempt, for a share, against the leader's price."""
+BOOK_AGE: Final = '"book_age_ms": "'
+"""How reasons are stored: the numbers of one are texts in one form, and to parse them all takes ten times as long."""
 ROWS_AT_ONCE: Final = 2_000
 MARKS: Final = {**{horizon: f"mid_{horizon}" for horizon in HORIZONS}, "resolution": "payout"}
 
@@ -53,6 +55,7 @@ class _Group:
     counts: Counter[str] = field(default_factory=Counter)
     latencies: defaultdict[str, list[Millis]] = field(default_factory=lambda: defaultdict(list))
     slippage_bps: list[int] = field(default_factory=list)
+    book_ages: list[Millis] = field(default_factory=list)
     lost: Counter[str] = field(default_factory=Counter)
     lost_bps: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     gained_bps: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -66,6 +69,8 @@ class _Group:
         for name in LATENCIES:
             if (latency := getattr(row, f"{name}_ms")) is not None:
                 self.latencies[name].append(latency)
+        if (age_ms := _book_age_ms(row)) is not None:
+            self.book_ages.append(age_ms)
         if row.slippage_bps is not None:
             self.slippage_bps.append(row.slippage_bps // MICRO)
         if row.cost_usdc is not None:
@@ -84,6 +89,7 @@ class _Group:
             for key, values in getattr(other, name).items():
                 getattr(self, name)[key] += values
         self.slippage_bps += other.slippage_bps
+        self.book_ages += other.book_ages
 
 
 class SqlStatistics:
@@ -108,6 +114,7 @@ def _figures(connection: Connection, *, now_ms: Millis, since_ms: Millis | None,
         if row.decision == Decision.TRADE:
             trades[row.attempt_id] = group
     _take_marks(connection, trades)
+    sources, sources_by_role = races(connection, now_ms=now_ms)
     return {
         "attempts_max": ATTEMPTS_MAX,
         "all": _plain(groups.values()),
@@ -120,7 +127,8 @@ def _figures(connection: Connection, *, now_ms: Millis, since_ms: Millis | None,
             }
             for address in sorted(labels)
         ],
-        "sources": race(connection, now_ms=now_ms),
+        "sources": sources,
+        "sources_by_role": sources_by_role,
     }
 
 
@@ -132,7 +140,7 @@ def _attempts(connection: Connection, *, since_ms: Millis | None, leader: str | 
     """Stream attempts, newest first, with what they cost."""
     view, noted = attempt_summary.c, attempt_attribution.c
     told = [view[name] for name in ("attempt_id", "leader_address", "leader_label", "leader_role", "decision",
-                                    "status", "created_at", "slippage_bps")]  # fmt: skip
+                                    "status", "created_at", "slippage_bps", "decision_reason")]  # fmt: skip
     latencies = [view[f"{name}_ms"] for name in LATENCIES]
     lost = [noted[f"{part}_usdc"] for part in (*LOSS_PARTS, "fee", "filled")]
     lost += [noted[f"{part}_price"] for part in LOST_BPS if part != "fee"]
@@ -181,6 +189,14 @@ def _lost_price(row: Any, part: str) -> Price | None:
     return lost
 
 
+def _book_age_ms(row: Any) -> Millis | None:
+    """Return how old the book was on which an order was decided, None where its reasons do not say."""
+    if row.decision != Decision.TRADE:
+        return None
+    _, mark, rest = row.decision_reason.partition(BOOK_AGE)
+    return int(rest.partition('"')[0]) if mark else None
+
+
 def _disposition(row: Any) -> str:
     """Return what an attempt ended as, in the words of the figures."""
     if row.decision == Decision.SKIP:
@@ -206,6 +222,7 @@ def _plain(groups: Iterable[_Group]) -> PlainRow:
         "fill_rate": _share(whole.counts["filled"], ended),
         "partial_rate": _share(whole.counts["partial"], ended),
         "latency_ms": {name: _spread(whole.latencies[name]) for name in LATENCIES},
+        "book_age_ms": _spread(whole.book_ages),
         "slippage_bps": _spread(whole.slippage_bps) | {"histogram": _histogram(whole.slippage_bps)},
         "lost_usdc": {part: format_micro(whole.lost[part]) for part in (*LOSS_PARTS, "fee", "filled")}
         | {"attempts": whole.counts["attributed"], "cost_bps": _bps(whole.lost["cost"], whole.lost["filled"])},

@@ -143,7 +143,7 @@ def _why_no_attempt(fill: Any) -> str:
 
 
 def _attempt(connection: Connection, attempt: ExecutionAttempt, fill: Any, now_ms: Millis) -> PlainRow:
-    noted = attribution.find(connection, attempt.id)
+    noted = next(iter(attribution.attributions_of(connection, [attempt.id])), None)
     executions = attribution.executions_of(connection, [attempt.id])
     said = noted.verdicts if noted else verdicts(attempt.reasons, attempt.side)
     return {

@@ -115,8 +115,8 @@ def test_outcomes_slippage_and_sources_are_counted() -> None:
     assert found["copytrade_slippage_bps_bucket|50.0|maker"] == 2
     assert found["copytrade_slippage_bps_bucket|100.0|maker"] == 4
     assert found["copytrade_fills_total|false|maker|polygon"] == 2
-    assert found["copytrade_source_behind_first_seconds_sum|data_api"] == pytest.approx(6.8)
-    assert found["copytrade_source_behind_block_seconds_bucket|3.0|data_api"] == 2
+    assert found["copytrade_source_behind_first_seconds_sum|maker|data_api"] == pytest.approx(6.8)
+    assert found["copytrade_source_behind_block_seconds_bucket|3.0|maker|data_api"] == 2
     assert found["copytrade_notes_total|RECONNECTED"] == 2
 
 
@@ -147,7 +147,40 @@ def test_a_skip_counts_each_of_its_reasons() -> None:
 
     found = samples(metrics)
     assert found["copytrade_decisions_total|SKIP|taker"] == 1
-    assert found["copytrade_skip_reasons_total|TOO_OLD"] == found["copytrade_skip_reasons_total|NO_BOOK"] == 1
+    assert found["copytrade_skip_reasons_total|TOO_OLD|taker"] == 1
+    assert found["copytrade_skip_reasons_total|NO_BOOK|taker"] == 1
+
+
+def test_an_execution_of_an_order_of_an_earlier_life_has_the_role_of_its_fill() -> None:
+    metrics = some_metrics()
+    seen = recorded(a_fill(role=LeaderRole.MAKER))
+    attempt = an_attempt(seen, status=AttemptStatus.PARTIAL, filled_shares=micro("30"))
+    execution = an_execution(attempt, trade="1", shares="30")
+
+    metrics.tell(OrderFilled(attempt=attempt, fill=execution, position=POSITION, recorded=seen))
+    metrics.tell(OrderEnded(attempt=attempt, status=AttemptStatus.CANCELED, reason=None))
+
+    found = samples(metrics)
+    assert found["copytrade_executions_total|maker|taker"] == 1
+    assert found["copytrade_orders_total|maker|partial"] == 1
+
+
+def test_every_figure_of_copies_is_told_by_the_leaders_role() -> None:
+    metrics = some_metrics()
+    a_copied_fill(metrics)
+    skip = an_attempt(recorded(), decision=Decision.SKIP, reasons=(reason("TOO_OLD"),))
+    metrics.tell(Decided(recorded=recorded(), attempt=skip, market=None, book=None))
+
+    without = {
+        family.name
+        for family in text_string_to_metric_families(metrics.page().decode())
+        if family.samples and "leader_role" not in family.samples[0].labels
+    }
+
+    of_the_process = {name for name in without if name.startswith("process_")}
+    of_the_worker = {"books", "book_age_oldest_seconds", "build_info", "gate_closed", "halted", "loop_lag_seconds"}
+    of_the_worker |= {"notes", "queue_depth"}
+    assert without - of_the_process == {f"copytrade_{name}" for name in of_the_worker}
 
 
 def test_what_is_now_is_asked_when_the_page_is() -> None:
@@ -195,3 +228,25 @@ def test_the_example_dashboard_asks_for_nothing_that_is_not_there() -> None:
     assert len(asked) > 15
     assert {name for name in asked if not re.search(rf"^{name}[ {{]", page, re.MULTILINE)} == set()
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_the_example_dashboard_sums_by_labels_that_its_figures_have() -> None:
+    metrics = some_metrics()
+    a_copied_fill(metrics)
+    skip = an_attempt(recorded(), decision=Decision.SKIP, reasons=(reason("TOO_OLD"),))
+    metrics.tell(Decided(recorded=recorded(), attempt=skip, market=None, book=None))
+    metrics.committed("write", 1)
+    families = list(text_string_to_metric_families(metrics.page().decode()))
+    labels = {sample.name: set(sample.labels) for family in families for sample in family.samples}
+
+    dashboard = json.loads((ROOT / "docs" / "grafana.json").read_text("utf-8"))
+    summed = [
+        (name, label)
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for by, name in re.findall(r"by \(([^)]*)\) \((?:rate|increase)\((\w+)", target["expr"])
+        for label in by.split(", ")
+    ]
+
+    assert len(summed) > 20
+    assert [(name, label) for name, label in summed if label not in labels[name]] == []

@@ -99,6 +99,30 @@ def test_a_trade_that_fails_is_void_paged_and_not_bought_again() -> None:
     live(story)
 
 
+def test_a_trade_at_a_price_that_none_can_have_is_set_aside_and_not_booked() -> None:
+    async def story(life: Life) -> None:
+        attempt = await life.trade(size_shares_target=micro("60"))
+        await asyncio.sleep(1)
+        told = {
+            "event_type": "trade",
+            "id": "odd",
+            "taker_order_id": (await life.now(attempt.id)).order_hash,
+            "maker_address": life.wallet,
+            "asset_id": YES,
+            "side": "BUY",
+            "size": "5",
+            "price": "5",
+            "status": "MATCHED",
+            "match_time": "1790000000",
+        }
+        await life.following.hear(told)
+        await asyncio.sleep(0)
+        assert life.noted().count("QUARANTINED") == 1
+        assert (await life.now(attempt.id)).filled_shares == micro("40")
+
+    live(story)
+
+
 def test_what_rests_is_cancelled_at_the_end_of_its_time_and_keeps_its_fills() -> None:
     async def story(life: Life) -> None:
         attempt = await life.trade(size_shares_target=micro("60"))

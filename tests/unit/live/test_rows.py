@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -152,17 +153,55 @@ def test_a_trade_of_others_is_nothing_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "time",
+    "told",
     [
         {"match_time": "1790000000"},
         {"match_time": 1790000000000},
         {"match_time": None, "matchtime": "1790000000000"},
         {"match_time": "2026-09-21T14:13:20+00:00"},
         {"match_time": "", "timestamp": "1790000000"},
+        {"match_time": "2026-09-21T14:13:20"},
     ],
 )
-def test_a_time_is_read_in_whatever_unit_it_comes(time: dict[str, Any]) -> None:
-    assert ours(a_trade(**time))[0].matched_ms == 1_790_000_000_000
+def test_a_time_is_read_in_whatever_unit_it_comes(told: dict[str, Any]) -> None:
+    assert ours(a_trade(**told))[0].matched_ms == 1_790_000_000_000
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_worker_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert ours(a_trade(match_time="2026-09-21T14:13:20"))[0].matched_ms == 1_790_000_000_000
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("told", ["999999999999999", "9999-12-31", "1969-12-31", "0", "-1"])
+def test_a_time_at_which_no_trade_can_have_been_is_refused(told: str) -> None:
+    with pytest.raises(MalformedRowError, match="match_time"):
+        ours(a_trade(match_time=told))
+
+
+@pytest.mark.parametrize("told", ["t\0", "\x1b[2Jt", "t\n", "t" * 1_001])
+def test_a_name_that_no_database_or_log_can_hold_is_refused(told: str) -> None:
+    with pytest.raises(MalformedRowError, match="id"):
+        ours(a_trade(id=told))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_possible"),
+    [
+        ({}, True),
+        ({"size": "0", "maker_orders": []}, False),
+        ({"price": "1", "maker_orders": []}, False),
+        ({"price": "0", "maker_orders": []}, False),
+        ({"maker_orders": [a_maker(price="1.5")]}, False),
+    ],
+)
+def test_a_trade_of_nothing_or_at_no_price_is_not_possible(changes: dict[str, Any], is_possible: bool) -> None:
+    (trade,) = ours(a_trade(**changes))
+    assert trade.is_possible is is_possible
 
 
 @given(json | st.dictionaries(st.sampled_from([*an_order(), *a_trade()]), json))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.signing import signing, to_first_byte
+from benchmarks.first_byte import to_first_byte
+from benchmarks.signing import signing
 from copytrade.adapters.memory import MemoryLedger
 from tests.processes import a_world
 
