@@ -24,7 +24,8 @@ from copytrade.ports.clock import Clock
 PING_INTERVAL_MS: Final = 5_000
 """Without a text PING the stream ends after some six minutes, without a close (seen 2026-09)."""
 SILENCE_MAX_MS: Final = 15_000
-"""The whole market trades some 50 times a second: so long without any activity is a frozen stream."""
+"""The whole market trades some 50 times a second: so long without any activity is a frozen stream, or a quiet hour.
+Nobody can tell which, so another connection is made beside it, and it ends after as long again."""
 RENEW_AFTER_MS: Final = 600_000
 OVERLAP_MS: Final = 5_000
 """How long the old connection goes on once the new one carries data: the two are not equally late."""
@@ -35,6 +36,7 @@ BACKOFF_FIRST_MS: Final = 250
 BACKOFF_MAX_MS: Final = 30_000
 OPEN_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 0.5
+SILENCE: Final = "no activity"
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 SUBSCRIBE: Final = json.dumps(
     {"action": "subscribe", "subscriptions": [{"topic": ACTIVITY, "type": str(topic)} for topic in Topic]}
@@ -79,8 +81,18 @@ class _Line:
         self.began_ms: Final = began_ms
         self.carried: Final[asyncio.Future[Millis]] = asyncio.get_running_loop().create_future()
         """Set by the first data: for how long there had been none."""
+        self.fell_silent: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        """Set once it had carried data and then none for too long."""
+        self.is_silent = False
+        """Whether that is still so."""
         self.handing_on: Final = asyncio.Lock()
         """Held while a frame is handed on: a connection is never dropped in the middle of one."""
+
+    def fall_silent(self) -> None:
+        """Have another connection made beside this one."""
+        self.is_silent = True
+        if not self.fell_silent.done():
+            self.fell_silent.set_result(None)
 
 
 class ActivitySocket:
@@ -110,7 +122,8 @@ class ActivitySocket:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if line.carried.done():
                     await self._take_over(line, task)
-                    await asyncio.wait({task}, timeout=RENEW_AFTER_MS / 1000)
+                    either = {task, line.fell_silent}
+                    await asyncio.wait(either, timeout=RENEW_AFTER_MS / 1000, return_when=asyncio.FIRST_COMPLETED)
                 if task.done():
                     await self._on_end(line, task.result())
         finally:
@@ -140,10 +153,15 @@ class ActivitySocket:
                 await self._drop(other)
 
     def _note_loss_of(self, lines: list[_Line]) -> None:
-        """Note that these, which were there before, had all ended."""
-        reasons = [task.result() for line in lines if (task := self._tasks[line]).done()]
+        """Note that these, which were there before, had all ended or fallen silent."""
+        reasons = [reason for line in lines if (reason := self._lost_reason(line))]
         if reasons and len(reasons) == len(lines):
             self._lost_for = self._lost_for or reasons[-1]
+
+    def _lost_reason(self, line: _Line) -> str:
+        """Return why nothing comes over a connection, "" where something does."""
+        task = self._tasks[line]
+        return task.result() if task.done() else SILENCE if line.is_silent else ""
 
     async def _drop(self, line: _Line) -> None:
         task = self._tasks.pop(line)
@@ -174,7 +192,7 @@ class ActivitySocket:
     async def _live(self, line: _Line) -> str:
         """Hold one connection until it ends; return why it did."""
         converse = partial(self._converse, line=line)
-        return await until_it_ends(self._url, self._connector, converse, silence="no activity")
+        return await until_it_ends(self._url, self._connector, converse, silence=SILENCE)
 
     async def _converse(self, socket: Socket, line: _Line) -> None:
         pinging = asyncio.create_task(self._keep_pinging(socket), name=f"rtds.ping.{line.number}")
@@ -195,13 +213,20 @@ class ActivitySocket:
 
         Only the waiting for them counts as silence: a consumer that is behind does not freeze the stream.
 
-        :raises TimeoutError: no activity for SILENCE_MAX_MS.
+        :raises TimeoutError: no activity for SILENCE_MAX_MS; twice as long on a connection that carried some.
         """
         left_ms = SILENCE_MAX_MS
         while True:
             asked_ms = self._clock.monotonic_ms()
-            async with asyncio.timeout(left_ms / 1000):
-                frame = await socket.recv()
+            try:
+                async with asyncio.timeout(left_ms / 1000):
+                    frame = await socket.recv()
+            except TimeoutError:
+                if line.is_silent or not line.carried.done():
+                    raise
+                line.fall_silent()
+                left_ms = SILENCE_MAX_MS
+                continue
             heard_ms = self._clock.monotonic_ms()
             left_ms -= heard_ms - asked_ms
             async with line.handing_on:
@@ -211,6 +236,7 @@ class ActivitySocket:
                 self._on_data(heard_ms, line)
 
     def _on_data(self, heard_ms: Millis, line: _Line) -> None:
+        line.is_silent = False
         if not line.carried.done():
             line.carried.set_result(heard_ms - self._last_data_ms)
         self._last_data_ms = max(self._last_data_ms, heard_ms)

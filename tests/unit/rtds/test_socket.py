@@ -37,13 +37,14 @@ def test_it_subscribes_to_both_topics_and_pings_every_five_seconds():
     listening(story)
 
 
-def test_a_stream_that_only_answers_pings_is_left_after_fifteen_seconds():
+def test_a_stream_that_only_answers_pings_has_another_beside_it_after_fifteen_seconds_and_is_left_for_it():
     async def story(stream: FakeStream, told: Told) -> None:
         await stream.chatter(until_s=5)
         await asyncio.sleep(14.5)
         assert len(stream.sockets) == 2
-        assert stream.sockets[0].closed_ms == stream.sockets[0].opened_ms + 4_100 + 15_000
-        stream.open[0].push(a_message(proxyWallet=STRANGER))
+        stream.sockets[1].push(a_message(proxyWallet=STRANGER))
+        await asyncio.sleep(5.5)
+        assert [socket.is_closed for socket in stream.sockets] == [True, False]
 
     told = listening(story)
 
@@ -51,6 +52,30 @@ def test_a_stream_that_only_answers_pings_is_left_after_fifteen_seconds():
     assert note["reason"] == "no activity"
     assert 15 <= float(str(note["seconds_without_data"])) <= 16
     assert note["host"] == "stream.test"
+
+
+def test_a_stream_that_nobody_trades_on_for_a_while_misses_nothing_of_what_comes_then():
+    async def story(stream: FakeStream, told: Told) -> None:
+        await stream.chatter(until_s=5)
+        await asyncio.sleep(14.5)
+        assert len(stream.open) == 2
+        for socket in stream.open:
+            socket.push(a_message())
+        await asyncio.sleep(1)
+
+    told = listening(story)
+
+    assert len(told.sightings) == 1
+    assert told.notes("RECONNECTED") == []
+
+
+def test_a_silent_connection_ends_after_thirty_seconds_if_none_is_better():
+    async def story(stream: FakeStream, told: Told) -> None:
+        await stream.chatter(until_s=5)
+        await asyncio.sleep(40)
+        assert stream.sockets[0].closed_ms == stream.sockets[0].opened_ms + 4_100 + 30_000
+
+    listening(story)
 
 
 def test_frames_of_other_topics_prove_nothing():
