@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from copytrade.domain.attempts import ExecutionFill
-    from copytrade.domain.units import Millis
+    from copytrade.domain.units import Millis, Shares
     from copytrade.engine.notes import Notes
     from copytrade.ports.clock import Clock
     from copytrade.ports.ledger import Ledger
@@ -28,6 +29,8 @@ INTERVAL_MS: Final[Millis] = 30_000
 LOOK_BACK_MS: Final[Millis] = 86_400_000
 """How far back trades are compared, but no further than the oldest of our own orders since then."""
 SETTLEMENT_LATE_MS: Final[Millis] = 600_000
+CHAIN_MS_MAX: Final[Millis] = 20_000
+"""How long the nodes may take: the next comparison with the venue waits for it."""
 PAGED_MAX: Final = 10_000
 
 _log = structlog.get_logger()
@@ -40,6 +43,8 @@ class Difference:
     code: str
     order_hash: str
     venue_trade_id: str = ""
+    booked: Shares = 0
+    """What the ledger had of the order, where the chain has more: with more since then it only was late."""
 
     @property
     def is_certain(self) -> bool:
@@ -85,17 +90,14 @@ class Comparison:
     async def compare(self) -> tuple[Difference, ...]:
         """Compare once, and return what is proved to differ."""
         now_ms = self._clock.now_ms()
-        proved = [
-            *await self._proved("venue", self._with_venue(now_ms)),
-            *await self._proved("chain", self._with_chain()),
-        ]
-        for difference in proved:
-            await self._page(difference)
+        proved = [*await self._proved("venue", self._with_venue(now_ms))]
         await self._page_late(now_ms)
+        # What the venue proved has stopped all orders before a slow node is asked.
+        proved += await self._proved("chain", self._with_chain())
         return tuple(proved)
 
     async def _proved(self, who: str, asked: Awaitable[Sequence[Difference]]) -> Sequence[Difference]:
-        """Return what is certain, or was found the last time too."""
+        """Page and return what is certain, or was found the last time too."""
         try:
             found = await asked
         except (VenueUnavailableError, OrderLogsUnavailableError) as error:
@@ -103,7 +105,10 @@ class Comparison:
             return ()
         before = self._suspected.get(who, frozenset())
         self._suspected[who] = frozenset(found)
-        return [one for one in found if one.is_certain or one in before]
+        proved = [one for one in found if one.is_certain or one in before]
+        for difference in proved:
+            await self._page(difference)
+        return proved
 
     async def _with_venue(self, now_ms: Millis) -> Sequence[Difference]:
         # The venue first: what it has, the ledger had before.
@@ -119,15 +124,26 @@ class Comparison:
         What is booked comes from the venue: while that does not answer, nothing of it can be missed.
         """
         traded: Counter[str] = Counter()
-        for log in () if self._own_logs is None else await self._own_logs():
+        for log in await self._logs():
             traded[log.order_hash] += log.shares
         attempts = await self._ledger.attempts_of_orders(traded.keys()) if traded else ()
         booked = {attempt.order_hash: attempt.filled_shares for attempt in attempts}
         return [
-            Difference(code="MISSED_FILL" if one in booked else "FOREIGN_FILL", order_hash=one)
+            Difference(
+                code="MISSED_FILL" if one in booked else "FOREIGN_FILL", order_hash=one, booked=booked.get(one, 0)
+            )
             for one, shares in traded.items()
             if one not in booked or (self._has_venue_told and shares > booked[one] + DUST)
         ]
+
+    async def _logs(self) -> Sequence[OrderLog]:
+        if self._own_logs is None:
+            return ()
+        try:
+            async with asyncio.timeout(CHAIN_MS_MAX / 1_000):
+                return await self._own_logs()
+        except TimeoutError:
+            raise OrderLogsUnavailableError("the nodes do not answer in time") from None
 
     async def _since_ms(self, now_ms: Millis) -> Millis:
         orders = await self._ledger.orders_since(self._venue.account_id, now_ms - LOOK_BACK_MS)
@@ -149,7 +165,7 @@ class Comparison:
         return foreign + [one for one in judged if one is not None]
 
     async def _page(self, difference: Difference) -> None:
-        key = f"{difference.code}|{difference.order_hash}|{difference.venue_trade_id}"
+        key = f"{difference.code}|{difference.order_hash}|{difference.venue_trade_id}|{difference.booked}"
         if key in self._paged:
             return
         self._paged[key] = None

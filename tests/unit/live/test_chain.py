@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from copytrade.adapters.polygon.order_logs import OVERLAP_BLOCKS, open_order_logs
-from copytrade.domain.attempts import AttemptStatus, Settlement
+from copytrade.domain.attempts import AttemptStatus, ExecutionAttempt, Settlement
 from copytrade.domain.scopes import Scope
 from copytrade.ports.order_logs import OrderLog, OrderLogs, OrderLogsUnavailableError
 from copytrade.sandbox import contracts
@@ -29,6 +30,7 @@ class FakeLogs(OrderLogs):
         self.trade: Any = None
         self.asked = 0
         self.of_wallet: list[OrderLog] = []
+        self.hangs = False
 
     async def logs_of(self, order_hash: str) -> tuple[OrderLog, ...]:
         self.asked += 1
@@ -42,6 +44,8 @@ class FakeLogs(OrderLogs):
     async def logs_of_wallet(self, wallet: str) -> tuple[OrderLog, ...]:
         if not self.is_there:
             raise OrderLogsUnavailableError("polygon: nobody")
+        if self.hangs:
+            await asyncio.Event().wait()
         return tuple(self.of_wallet)
 
 
@@ -197,6 +201,48 @@ def test_what_the_chain_has_is_not_missed_while_the_venue_cannot_tell_of_it() ->
         assert "ACCOUNT_DIFFERS" in life.noted()
 
     live(story, logs=logs)
+
+
+def test_a_node_that_hangs_keeps_nobody_from_what_the_venue_shows() -> None:
+    logs = FakeLogs()
+    logs.hangs = True
+
+    async def story(life: Life) -> None:
+        comparison = asyncio.create_task(life.comparison.compare())
+        await quiet(19)
+        assert not comparison.done()
+        await quiet(2)
+        assert comparison.result() == ()
+        assert "NOT_COMPARED" in life.noted()
+
+    live(story, logs=logs)
+
+
+def test_what_is_booked_a_little_after_the_chain_has_it_is_not_missed_however_often_it_is() -> None:
+    logs = FakeLogs()
+
+    async def story(life: Life) -> None:
+        attempt = await life.trade()
+        await quiet(15)
+        now = await life.now(attempt.id)
+        for booked in range(1, 5):
+            behind = replace(now, filled_shares=micro(str(booked)))
+            logs.of_wallet = [a_log(now.order_hash or "", tx_hash=f"0x{booked}", shares=str(booked + 1))]
+            with mock.patch.object(life.ledger, "attempts_of_orders", _always(behind)):
+                assert await life.comparison.compare() == ()
+        with mock.patch.object(life.ledger, "attempts_of_orders", _always(behind)):
+            (missed,) = await life.comparison.compare()
+        assert missed.code == "MISSED_FILL"
+
+    live(story, logs=logs)
+
+
+def _always(attempt: ExecutionAttempt) -> Any:
+    async def attempts_of_orders(hashes: object) -> tuple[ExecutionAttempt, ...]:
+        del hashes
+        return (attempt,)
+
+    return attempts_of_orders
 
 
 def test_without_a_node_the_venue_is_compared_all_the_same() -> None:
