@@ -208,12 +208,19 @@ def test_a_node_that_hangs_keeps_nobody_from_what_the_venue_shows() -> None:
     logs.hangs = True
 
     async def story(life: Life) -> None:
+        other = Life(life.floor)
+        await other.start()
+        await asyncio.sleep(1)
+        await other.trade("foreign", limit_price=micro("0.40"), ttl_ms=60_000)
         comparison = asyncio.create_task(life.comparison.compare())
-        await quiet(19)
-        assert not comparison.done()
         await quiet(2)
-        assert comparison.result() == ()
+        assert not comparison.done(), "the node is being asked"
+        assert life.halted is not None
+        assert "FOREIGN_ORDER" in dict(life.halted.numbers)["why"]
+        await quiet(20)
+        assert [one.code for one in comparison.result()] == ["FOREIGN_ORDER"]
         assert "NOT_COMPARED" in life.noted()
+        await other.stop()
 
     live(story, logs=logs)
 
